@@ -70,7 +70,7 @@ fn settle(attention: &Attention<'_, '_>, f: &mut Func) {
 }
 
 /// The table of the sights: pages of each array of numbers of entries, row and stride of each query stream, room for as many numbers of
-/// the cache, then the tables.
+/// the cache, then the tables, and row and stride of each stream at the key.
 fn table(attention: &Attention<'_, '_>, governed: &Governed<'_>, f: &mut Func, states: &[Val]) -> Val {
     let spec = &attention.kernel.spec;
     let zero = f.i64(0);
@@ -86,6 +86,10 @@ fn table(attention: &Attention<'_, '_>, governed: &Governed<'_>, f: &mut Func, s
     slots.resize(slots.len() + 2 * governed.numbers(), zero);
     for operand in spec.table_operands() {
         slots.push(attention.row(f, operand).0);
+    }
+    for operand in spec.key_operands() {
+        let (start, stride) = attention.row(f, operand);
+        slots.extend([start, stride]);
     }
     stack_table(f, slots)
 }

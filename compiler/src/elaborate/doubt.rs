@@ -184,10 +184,13 @@ impl Cx<'_> {
         );
     }
 
-    /// Warns where a quotient of known integers of a cache is 0 because it is rounded down.
-    pub(super) fn doubt_nothing(&mut self, x: &Known, y: &Known, value: &Known, span: Span) {
-        let is_zero = |known: &Known| matches!(known, Known::Num(n) if *n == 0.0);
-        if !is_zero(value) || is_zero(x) {
+    /// Warns where the quotient of a number that is written out is 0 in a cache, because it is rounded down.
+    pub(super) fn doubt_nothing(&mut self, a: &Operand, b: &Operand, span: Span) {
+        let (Val::Known(x), Val::Known(y)) = (&a.val, &b.val) else {
+            return;
+        };
+        let less = matches!((x, y), (Known::Num(x), Known::Num(y)) if *x != 0.0 && x.abs() < y.abs());
+        if !less || !self.whole_quotient(x, y) {
             return;
         }
         let place = self.place(span);

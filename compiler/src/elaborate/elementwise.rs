@@ -20,12 +20,7 @@ impl Cx<'_> {
             (Val::Poison, _) | (_, Val::Poison) => Val::Poison,
             (Val::Complex(_), _) | (_, Val::Complex(_)) => self.complex_binary(op, a, b, span),
             (Val::Known(x), Val::Known(y)) => match known::binary(op, x, y, self.whole || self.whole_quotient(x, y)) {
-                Ok(value) => {
-                    if op == BinaryOp::Div && self.whole_quotient(x, y) {
-                        self.doubt_nothing(x, y, &value, span);
-                    }
-                    Val::Known(value)
-                }
+                Ok(value) => Val::Known(value),
                 Err(message) => self.error("wrong-operands", span, format!("`{}` {message}", known::symbol(op))),
             },
             (Val::Score(_), _) | (_, Val::Score(_)) => self.score_binary(op, a, b, span),
@@ -34,7 +29,7 @@ impl Cx<'_> {
     }
 
     /// Whether a quotient of known numbers is rounded down: of integers in the definitions and clauses of a cache, where all are.
-    fn whole_quotient(&self, x: &Known, y: &Known) -> bool {
+    pub(super) fn whole_quotient(&self, x: &Known, y: &Known) -> bool {
         let integer = |n: &Known| matches!(n, Known::Num(n) if n.fract() == 0.0);
         self.whole_numbers && self.in_cache() && integer(x) && integer(y)
     }

@@ -96,6 +96,7 @@ impl Cx<'_> {
             rest.push((*op, &**right, first.span));
             first = left;
         }
+        let mut literal = matches!(first.kind, ExprKind::Number(_));
         let mut acc = self.operand(first);
         while let Some((op, right, span)) = rest.pop() {
             let decided = match (op, &acc.val) {
@@ -118,6 +119,9 @@ impl Cx<'_> {
             let right = self.operand(right);
             if compares {
                 self.compared(mark, &right.val);
+            }
+            if op == BinOp::Div && std::mem::take(&mut literal) {
+                self.doubt_nothing(&acc, &right, span);
             }
             acc = self.infix(op, acc, right, span).at(span);
         }

@@ -400,7 +400,6 @@ pub(super) fn entries() -> Vec<Case> {
                 .replace("age < recent", "top(seen(queries = 2); k = 4)"),
             ..layer("policy-query-streams", "i - j < 9", "i - j < t[i]")
         },
-        layer("policy-key-streams", "i - j < 9", "t[i] - t[j] < 9"),
         layer(
             "policy-stages",
             "attend(rope(q), rope(q), q; where (i, j) = i - j < 9)",

@@ -61,6 +61,8 @@ pub(super) struct Entry {
     pub(super) position: usize,
     pub(super) key: Vec<f64>,
     pub(super) value: Vec<f64>,
+    /// What predicate and score read at its token.
+    pub(super) streams: Vec<Data>,
     /// One value, or one for each query head that shares the key head.
     pub(super) memories: Vec<Vec<f64>>,
 }

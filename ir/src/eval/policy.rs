@@ -124,6 +124,7 @@ impl HeadStep<'_> {
             position: self.at.position,
             key: part(&operands[1], self.attend.e),
             value: part(&operands[2], self.attend.f),
+            streams: operands[self.attend.spec.key_operands()].to_vec(),
             memories: self.policy.memories.iter().map(|m| self.first_values(m)).collect(),
         };
         let codings = [
@@ -202,7 +203,7 @@ impl HeadStep<'_> {
         Pair {
             attend: self.attend,
             operands: &query.operands,
-            key_streams: &[],
+            key_streams: &self.cache.entries[slot].streams,
             score: 0.0,
             query: query.position as f64,
             key: self.cache.entries[slot].position,

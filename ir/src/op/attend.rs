@@ -30,8 +30,7 @@ pub struct AttendSpec {
     pub log_sum: bool,
     /// How keys and values are kept: each entry is the nearest number of this encoding, which holds numbers by themselves.
     pub stored: Encoding,
-    /// What the cache keeps, and how; `None`: every key that later queries can see. Then predicate and score may not read
-    /// what keys bring along, and the last operand is the angles of [`Policy::turn`].
+    /// What the cache keeps, and how; `None`: every key that later queries can see. The last operand is the angles of [`Policy::turn`].
     pub policy: Option<Box<Policy>>,
     /// Number of operands that are read at the query token.
     pub query_streams: usize,

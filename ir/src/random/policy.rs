@@ -5,7 +5,7 @@ use super::{
     pairs::{all, binary, number, younger},
 };
 use crate::{
-    AttendSpec, BinaryOp, Dim, Elem, Graph, PairExpr, ReduceOp, Ty, UnaryOp,
+    AttendSpec, BinaryOp, Dim, Elem, Graph, PairExpr, ReduceOp, Ty, UnaryOp, Value,
     policy::{
         Along, CHANNEL, COUNTERS, Channels, Coding, Definition, ENDED, ENTRIES, Eviction, Kind, MEMORIES, Policy,
         READING, Recurrence, SLOT, Sight, Turn,
@@ -19,6 +19,7 @@ pub(super) fn layer(seed: u64) -> RandomGraph {
     let mut rng = Rng::new(seed);
     let (g, ratio) = (*rng.choose(&[1, 2, 3]), *rng.choose(&[1, 2, 3]));
     let (e, f) = (*rng.choose(&[4, 6, 16, 20]), *rng.choose(&[3, 8, 16, 70]));
+    let brings = rng.once_in(3);
     let policy = Maker { rng, groups: g, e, f }.policy();
     let mut graph = Graph::new("policy");
     let ty = |sizes: [usize; 2]| Ty::new(Elem::F32, sizes.iter().map(|n| Dim::new("", *n)).collect());
@@ -30,18 +31,39 @@ pub(super) fn layer(seed: u64) -> RandomGraph {
         operands.push(graph.add_param("angles", ty));
         params.push(Range::Real { low: 0.01, high: 1.0 });
     }
+    let brought = if brings {
+        brought(&mut graph, g * ratio)
+    } else {
+        Vec::new()
+    };
+    // Angles are the last operand.
+    operands.splice(3..3, brought.iter().copied());
     let spec = AttendSpec {
         scale: 1.5 * (e as f64).powf(-0.5),
         policy: Some(Box::new(policy)),
+        // Each head has a bias for a key, and a key is not seen by young tokens where a stream is large.
+        score: brings.then(|| binary(BinaryOp::Add, Expr::Score, Expr::KeyStream(1))),
+        predicate: brings.then(|| {
+            let small = binary(BinaryOp::Lt, Expr::KeyStream(0), number(1.0));
+            binary(BinaryOp::Or, small, Expr::unary(UnaryOp::Not, younger(5)))
+        }),
+        key_streams: brought.len(),
         ..AttendSpec::default()
     };
     let y = graph.attend(spec, &operands);
     graph.add_output("y", y);
     RandomGraph {
+        inputs: vec![Range::Real { low: -2.0, high: 2.0 }; graph.inputs.len()],
         graph,
-        inputs: vec![Range::Real { low: -2.0, high: 2.0 }; 3],
         params,
     }
+}
+
+/// Streams that are read at the key: a number, and one of each query head.
+fn brought(graph: &mut Graph, heads: usize) -> Vec<Value> {
+    let each = Ty::new(Elem::F32, vec![Dim::new("", heads)]);
+    let types = [("one", Ty::new(Elem::F32, Vec::new())), ("each", each)];
+    types.into_iter().map(|(name, ty)| graph.add_input(name, ty)).collect()
 }
 
 struct Maker {

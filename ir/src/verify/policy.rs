@@ -10,13 +10,9 @@ use seqc_formats::Encoding;
 /// Checks the policy of an attention whose keys have `widths[0]` entries, its values `widths[1]`.
 pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, types: &[&Ty], widths: [usize; 2]) {
     let Some(policy) = &spec.policy else { return };
-    let plain = spec.normaliser == Normaliser::Softmax
-        && spec.causal
-        && spec.clock == Clock::Every
-        && !spec.log_sum
-        && spec.key_streams == 0;
+    let plain = spec.normaliser == Normaliser::Softmax && spec.causal && spec.clock == Clock::Every && !spec.log_sum;
     report.require(plain, 11, value, || {
-        "a policy governs causal softmax attention over all tokens without key streams".to_owned()
+        "a policy governs causal softmax attention over all tokens".to_owned()
     });
     if let Err(message) = of_policy(policy, spec, types, widths) {
         report.at(11, value, format!("{message} in the policy"));

@@ -265,6 +265,9 @@ impl<'a> Counting<'a> {
             .iter()
             .map(|o| self.graph.ty(*o).len())
             .sum();
+        // What a key brings along is kept by each key head for itself.
+        let of_group = operands[spec.key_operands()].iter();
+        let brought = of_group.map(|o| self.graph.ty(*o).len().div_ceil(groups)).sum();
         let PairAnalysis {
             span,
             rate,
@@ -285,7 +288,11 @@ impl<'a> Counting<'a> {
             causal: spec.causal,
             governed: policy.clone().map(|entries| GovernedCache {
                 entries,
-                parts: parts(spec, [size(1, 1), size(2, 1)], self.plan.settings.machine.rates.unpack),
+                parts: parts(
+                    spec,
+                    [size(1, 1), size(2, 1), brought],
+                    self.plan.settings.machine.rates.unpack,
+                ),
                 remembered: remembered(spec),
                 decisions: decisions(
                     spec,
@@ -352,8 +359,9 @@ fn roots(nests: &[Nest]) -> Vec<Value> {
     nests.iter().map(|nest| nest.value).collect()
 }
 
-/// What a cache with a policy stores of an entry of a key head, whose keys and values have these widths.
-fn parts(spec: &AttendSpec, [keys, values]: [usize; 2], unpack: f64) -> Vec<EntryPart> {
+/// What a cache with a policy stores of an entry of a key head, whose keys and values have these widths, and which brings so many numbers of
+/// streams along.
+fn parts(spec: &AttendSpec, [keys, values, brought]: [usize; 3], unpack: f64) -> Vec<EntryPart> {
     let Some(policy) = &spec.policy else { return Vec::new() };
     let plain = |share, width: usize| EntryPart {
         share,
@@ -377,7 +385,7 @@ fn parts(spec: &AttendSpec, [keys, values]: [usize; 2], unpack: f64) -> Vec<Entr
     };
     let memories = EntryPart {
         share: Share::All,
-        bytes: 4.0 * policy.memories.len() as f64,
+        bytes: 4.0 * (policy.memories.len() + brought) as f64,
         unpacked: 0.0,
     };
     let turned = EntryPart {

@@ -28,6 +28,7 @@ mod outputs;
 mod packages;
 mod places;
 mod policies;
+mod policy_streams;
 mod prefixes;
 mod processors;
 mod readme;

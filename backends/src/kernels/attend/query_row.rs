@@ -66,7 +66,7 @@ impl<'a> QueryRow<'a> {
                 Some(first) => f.gep(pointer, first, Scalar::F32),
                 None => pointer,
             };
-            if attend.sight.is_some() {
+            if attend.sight.is_some() && *width <= attend.groups {
                 row_at(f, pointer, args.group, PAGE)
             } else if *width > 1 {
                 row_at(f, pointer, head, PAGE)

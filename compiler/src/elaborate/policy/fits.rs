@@ -51,11 +51,6 @@ fn misfit(spec: &AttendSpec) -> Option<Misfit> {
             "its keys are on a slower clock",
             "use a layer whose tokens are all keys",
         )
-    } else if spec.key_streams > 0 {
-        (
-            "its `where` or `score` reads streams at the key",
-            "what keys bring along is not kept by policies: use a layer that reads positions only",
-        )
     } else {
         return None;
     };

@@ -93,7 +93,8 @@ impl Governed<'_> {
     /// Positions and first values of memories.
     fn first_numbers(&self, f: &mut Func, args: &Args, rows: NewRows) {
         let memories: Vec<f32> = self.policy.memories.iter().map(|m| m.init as f32).collect();
-        if !self.evicts() && memories.is_empty() {
+        let brought = 0..self.attend.spec.key_streams;
+        if !self.evicts() && memories.is_empty() && brought.is_empty() {
             return;
         }
         f.for_each(rows.first, rows.end, 1, |f, row| {
@@ -110,11 +111,49 @@ impl Governed<'_> {
                 let p = self.number_of(f, args, RANKS, rows.group, slot);
                 f.store(rank, p);
             }
+            for n in brought {
+                self.bring(f, args, n, [rows.group, row, slot]);
+            }
             for (n, init) in memories.iter().enumerate() {
                 let init = f.f32(*init);
                 self.store_memory(f, args, n, rows.group, slot, init);
             }
         });
+    }
+
+    /// Stores what a row brings along of a stream of the layer, for all query heads that have their own number.
+    fn bring(&self, f: &mut Func, args: &Args, n: usize, [group, row, slot]: [Val; 3]) {
+        let array = self.first_brought() + n;
+        let first = self.first_stream_slot() + 2 * n;
+        let base = f.load_slot(args.table, first, Ty::GLOBAL);
+        let stride = f.load_slot(args.table, first + 1, Ty::I64);
+        let offset = f.mul(row, stride);
+        let from = f.gep(base, offset, Scalar::F32);
+        if !self.brought_for_each(array) {
+            let x = f.load(from, Ty::F32);
+            let p = self.number_of(f, args, array, group, slot);
+            return f.store(x, p);
+        }
+        self.each_member(f, group, |f, head| {
+            let p = f.gep(from, head, Scalar::F32);
+            let x = f.load(p, Ty::F32);
+            let p = self.number_of(f, args, array, head, slot);
+            f.store(x, p);
+        });
+    }
+
+    /// Where the table has the rows of streams at the key, behind the tables of the layer.
+    fn first_stream_slot(&self) -> usize {
+        let spec = &self.attend.spec;
+        self.streams() + 2 * (spec.query_streams + self.numbers()) + spec.tables
+    }
+
+    /// Code for each query head of a key head.
+    pub(super) fn each_member(&self, f: &mut Func, group: Val, body: impl FnOnce(&mut Func, Val)) {
+        let ratio = f.i64(self.attend.ratio() as i64);
+        let first = f.mul(group, ratio);
+        let behind = f.add(first, ratio);
+        f.for_each(first, behind, 1, body);
     }
 
     /// Stores a memory of an entry, for all query heads that have their own.
@@ -125,10 +164,7 @@ impl Governed<'_> {
             let p = self.number_of(f, args, array, group, slot);
             return f.store(x, p);
         }
-        let ratio = f.i64(self.attend.ratio() as i64);
-        let first = f.mul(group, ratio);
-        let behind = f.add(first, ratio);
-        f.for_each(first, behind, 1, |f, head| {
+        self.each_member(f, group, |f, head| {
             let p = self.number_of(f, args, array, head, slot);
             f.store(x, p);
         });

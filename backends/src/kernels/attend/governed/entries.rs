@@ -179,7 +179,13 @@ impl Governed<'_> {
     fn numbers_of_entries(&self, f: &mut Func, numbers: &Numbers, at: Lanes) -> Vec<Val> {
         let arrays = 0..self.streams();
         let load = |n| {
-            let p = self.vector_of(f, &numbers.args, n, numbers.group, at);
+            // Where there is no query head, expressions read nothing that each has for itself.
+            let row = if self.brought_for_each(n) {
+                numbers.head
+            } else {
+                numbers.group
+            };
+            let p = self.vector_of(f, &numbers.args, n, row, at);
             f.load(p, self.vector())
         };
         arrays.map(load).collect()

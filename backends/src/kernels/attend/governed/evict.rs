@@ -160,10 +160,16 @@ impl Governed<'_> {
         let f = &mut function;
         let [group, from, to] = [own[0], own[1], own[2]];
         for n in 0..self.stream_of(0) {
-            let p = self.number_of(f, &args, n, group, from);
-            let x = f.load(p, Ty::F32);
-            let p = self.number_of(f, &args, n, group, to);
-            f.store(x, p);
+            let copy = |f: &mut Func, row: Val| {
+                let p = self.number_of(f, &args, n, row, from);
+                let x = f.load(p, Ty::F32);
+                let p = self.number_of(f, &args, n, row, to);
+                f.store(x, p);
+            };
+            match self.brought_for_each(n) {
+                true => self.each_member(f, group, copy),
+                false => copy(f, group),
+            }
         }
         let elem = self.attend.elem();
         for side in [Side::Keys, Side::Values] {

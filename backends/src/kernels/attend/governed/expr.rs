@@ -23,7 +23,7 @@ impl Governed<'_> {
         FIRST_COUNTER + self.policy.counters.len()
     }
 
-    /// Arrays with a number for each entry: positions where slots are none, slots where entries lie in any order, memories, definitions, and two for what is being
+    /// Arrays with a number for each entry: positions where slots are none, slots where entries lie in any order, what keys bring along, memories, definitions, and two for what is being
     /// computed where entries leave.
     pub fn streams(&self) -> usize {
         self.first_memory()
@@ -33,6 +33,11 @@ impl Governed<'_> {
     }
 
     pub(super) fn first_memory(&self) -> usize {
+        self.first_brought() + self.attend.spec.key_streams
+    }
+
+    /// The first array of what keys bring along: the streams that the layer reads at the key.
+    pub(super) fn first_brought(&self) -> usize {
         usize::from(self.evicts()) + usize::from(self.ranks())
     }
 
@@ -100,6 +105,7 @@ impl Governed<'_> {
         expr.substitute(&|leaf| match leaf {
             PairLeaf::QueryPos => self.position_of_query(),
             PairLeaf::KeyPos => self.position_of_key(),
+            PairLeaf::KeyStream(n) => PairExpr::KeyStream(self.first_brought() + n),
             other => other.into(),
         })
     }

@@ -151,7 +151,7 @@ impl Governed<'_> {
                         ..spec.clone()
                     },
                     query_widths: widths.collect(),
-                    key_widths: vec![self.attend.groups; self.streams()],
+                    key_widths: self.rows_of_arrays(),
                     sight: Some(Sight {
                         layer_streams: layer,
                         copied_keys: self.copies_keys(),
@@ -161,6 +161,15 @@ impl Governed<'_> {
                 }
             })
             .collect()
+    }
+
+    /// Rows of each array of numbers of entries: key heads, or query heads where each has its own number.
+    fn rows_of_arrays(&self) -> Vec<usize> {
+        let rows = |n| match self.brought_for_each(n) {
+            true => self.attend.heads,
+            false => self.attend.groups,
+        };
+        (0..self.streams()).map(rows).collect()
     }
 
     /// The entry's token is not after the query's: for queries whose own entries may have left.

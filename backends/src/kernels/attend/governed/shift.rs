@@ -70,8 +70,14 @@ impl Governed<'_> {
         // The page behind is there only where numbers of it are read.
         let next = f.select(apart, next, piece.from_page);
         for n in 0..self.stream_of(0) {
-            let pages = [piece.page, piece.from_page, next].map(|page| self.numbers_of_page(f, args, n, group, page));
-            self.shift_row(f, piece, apart, pages, Scalar::F32);
+            let shift = |f: &mut Func, row: Val| {
+                let pages = [piece.page, piece.from_page, next].map(|page| self.numbers_of_page(f, args, n, row, page));
+                self.shift_row(f, piece, apart, pages, Scalar::F32);
+            };
+            match self.brought_for_each(n) {
+                true => self.each_member(f, group, shift),
+                false => shift(f, group),
+            }
         }
         if self.kept(Side::Keys) {
             let (elem, e) = (self.attend.elem(), self.attend.key_dim);

@@ -282,7 +282,12 @@ impl Governed<'_> {
         for n in 0..self.streams() {
             // Positions, and what is computed anew where entries leave, are not part of what is remembered.
             let memory = n.checked_sub(self.first_memory()).and_then(|m| policy.memories.get(m));
-            let name = memory.map_or_else(|| format!("entry{n}"), |m| m.name.clone());
+            let brought = (self.first_brought()..self.first_memory()).contains(&n);
+            let name = match memory {
+                Some(memory) => memory.name.clone(),
+                None if brought => format!("stream{}", n - self.first_brought()),
+                None => format!("entry{n}"),
+            };
             let rows = if self.each_head_has(n) { attend.heads } else { g };
             // What closed blocks alone read is not needed behind them.
             let share = if memory.is_some_and(|_| self.is_for_blocks(n)) {
@@ -290,7 +295,8 @@ impl Governed<'_> {
             } else {
                 Share::All
             };
-            let needs = each(share, if memory.is_some() { 4.0 * (rows / g) as f64 } else { 0.0 });
+            let kept = memory.is_some() || brought;
+            let needs = each(share, if kept { 4.0 * (rows / g) as f64 } else { 0.0 });
             slots.push(self.paged(Part::Numbers(n), &name, vec![rows], 4 * PAGE * rows, needs));
         }
         slots.extend(self.block_slots());

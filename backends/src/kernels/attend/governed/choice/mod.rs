@@ -76,8 +76,19 @@ impl Governed<'_> {
 
     /// Whether each query head has its own numbers in an array of entries.
     pub(super) fn each_head_has(&self, array: usize) -> bool {
+        if self.brought_for_each(array) {
+            return true;
+        }
         let memory = array.checked_sub(self.first_memory());
         memory.and_then(|m| self.policy.memories.get(m)).is_some_and(|m| m.each)
+    }
+
+    /// Whether an array is of a stream at the key that has a number for each query head.
+    pub(super) fn brought_for_each(&self, array: usize) -> bool {
+        let stream = array.checked_sub(self.first_brought());
+        stream
+            .and_then(|n| self.attend.key_widths.get(n))
+            .is_some_and(|width| *width > 1)
     }
 
     /// Whether an array of a memory is read by blocks alone, while they are closed.
