@@ -165,6 +165,9 @@ pub struct Descriptor {
     /// What queries choose of caches, and where it is noted what they chose last.
     #[serde(default)]
     pub choices: Vec<Choices>,
+    /// How many ticks parts of the model have had that run at some tokens only: at most as many as tokens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ticks: Vec<Word>,
     /// False for a model that looks ahead: the whole input is one chunk, there is no decode step.
     pub causal: bool,
     /// Ids of tokens that end a text, beside those that the tokenizer names.

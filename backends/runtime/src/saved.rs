@@ -244,6 +244,10 @@ fn read<R: Read>(reader: &mut Summed<R>, owner: Owner, size: u64) -> std::result
         }
         expected_size = expected_size.saturating_add(state.saved_bytes(slot, position)? as u64);
     }
+    let ticks = descriptor.ticks.iter().map(|word| state.word(*word));
+    if ticks.flatten().any(|ticks| ticks > position) {
+        return Err(Problem::damaged());
+    }
     if expected_size != size {
         return Err(Problem::Wrong(format!(
             "the saved state has {size} bytes where {expected_size} are expected"

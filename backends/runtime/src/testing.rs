@@ -103,6 +103,7 @@ pub(crate) fn descriptor(name: &str) -> Descriptor {
         together: 1,
         evictions: Vec::new(),
         choices: Vec::new(),
+        ticks: Vec::new(),
         causal: true,
         ends: Vec::new(),
         max_context: None,

@@ -102,13 +102,19 @@ pub(super) fn first_state(model: &Model, part: usize, first: usize) -> usize {
     first + before.map(|part| 1 + held(part).count()).sum::<usize>()
 }
 
+/// How many ticks each part has had, where the states of layers are `first`.
+pub(super) fn all_ticks(model: &Model, first: usize) -> Vec<Word> {
+    let of = |part: usize| Word {
+        entry: first_state(model, part, first),
+        word: 0,
+    };
+    (0..model.clocked.len()).map(of).collect()
+}
+
 /// How many ticks the innermost part around a call has had, where the states of layers are `first`.
 pub(super) fn ticks_of(model: &Model, call: usize, first: usize) -> Option<Word> {
     let around = model.clocked.iter().rposition(|part| part.calls.contains(&call))?;
-    Some(Word {
-        entry: first_state(model, around, first),
-        word: 0,
-    })
+    all_ticks(model, first).get(around).copied()
 }
 
 /// A part of the step that is being written.

@@ -39,12 +39,14 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
         .map(|(l, layout)| layout.constants + long_conv::prepared_bytes(l))
         .collect();
     let states: Vec<usize> = layers.iter().map(|l| slots::sources(l).len()).collect();
+    let of_layers = model.calls.iter().map(|call| states[call.kind.0 as usize]).sum();
     let driver = Driver {
         model,
         layers: &layers,
         streams: &streams,
         constants: &constants,
         states: &states,
+        of_layers,
         max_chunk,
         caches: &planned.caches,
         level,
@@ -63,6 +65,7 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
         calls: calls(model, &streams),
         evictions: of_caches(model, &layers, slots::evictions),
         choices: of_caches(model, &layers, slots::choices),
+        ticks: clocked::all_ticks(model, of_layers),
         constant_bytes: driver.constant_bytes(),
         arena_bytes: streams.bytes + arena,
         max_chunk,
@@ -247,6 +250,7 @@ fn blank(model: &Model) -> Descriptor {
         together: model.together(),
         evictions: Vec::new(),
         choices: Vec::new(),
+        ticks: Vec::new(),
         causal: model.is_causal(),
         ends: Vec::new(),
         max_context: None,

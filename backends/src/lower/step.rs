@@ -31,6 +31,8 @@ pub(super) struct Driver<'a> {
     pub(super) constants: &'a [usize],
     /// State entries of each kind.
     pub(super) states: &'a [usize],
+    /// Those of all layers.
+    pub(super) of_layers: usize,
     pub(super) max_chunk: usize,
     /// The model's caches.
     pub(super) caches: &'a Caches,
@@ -252,7 +254,7 @@ impl Driver<'_> {
                         model: self.model,
                         streams: self.streams,
                         number: *number,
-                        states: self.model.calls.iter().map(|c| self.states[c.kind.0 as usize]).sum(),
+                        states: self.of_layers,
                         max_chunk: self.max_chunk,
                         around: rows,
                         places: tables.all,

@@ -92,8 +92,16 @@ fn room_follows_the_counted_tokens() {
 
 #[test]
 fn more_ticks_than_tokens_are_refused() {
-    let descriptor = ticking();
-    for ticks in [1001, u64::MAX] {
+    // Ticks that nothing else counts are the positions of a part of the model.
+    let alone = Descriptor {
+        states: vec![
+            slot("none", StateKind::Fixed { bytes: 0 }),
+            slot("ticks", StateKind::Fixed { bytes: 8 }),
+        ],
+        ticks: vec![Word { entry: 1, word: 0 }],
+        ..testing::descriptor("ticking")
+    };
+    for (descriptor, ticks) in [(ticking(), 1001), (ticking(), u64::MAX), (alone, 1001)] {
         let path = testing::fresh("state");
         let state = after(&descriptor, 10, 1000);
         let history = History::default();
