@@ -6,6 +6,7 @@ use seqc_passes::{
         PairAnalysis,
         caches::{Cache, CacheId, Site},
     },
+    clocked,
     planned::PlannedModel,
 };
 use serde_json::json;
@@ -47,7 +48,7 @@ pub(super) fn list(planned: &PlannedModel<'_>) -> Vec<serde_json::Value> {
             "name": CacheId(n).to_string(),
             "owner": name(planned, cache.owner),
             "readers": readers,
-            "entries": known(planned, cache.owner).entries(),
+            "entries": known(planned, cache.owner).entries(clocked::rate(planned.model, cache.owner.call)),
             "beside": cache.beside.map(|(other, why)| json!({"name": other.to_string(), "reason": why.to_string()})),
         })
     };
@@ -110,7 +111,7 @@ fn contents(planned: &PlannedModel<'_>, cache: &Cache) -> String {
     };
     format!(
         "{} of {heads} heads, keys of {} numbers{values}, {}",
-        known(planned, site).kept(),
+        known(planned, site).kept(clocked::rate(planned.model, site.call)),
         width(operands[1]),
         spec.stored
     )

@@ -4,6 +4,7 @@ use super::{recurrence::considered, words::counted};
 use seqc_formats::Encoding;
 use seqc_ir::{Clock, Graph, Op, Value};
 use seqc_passes::{
+    attention::clock_rate::ClockRate,
     conv_partition::ConvPartition,
     plan::{Decision, Plan, Subject},
     rules::why_entry_by_entry,
@@ -34,7 +35,7 @@ pub(super) fn describe(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
                 out,
                 "attention, {heads} query heads, {} key heads, {form}: scores are not materialised; KV cache of {}{stored}{named}",
                 graph.ty(operands[1]).dims[0].size,
-                known.kept(),
+                known.kept(ClockRate::ALL),
             );
         }
         Op::LongConv => describe_filter(out, graph, plan, v),

@@ -100,19 +100,19 @@ impl PairAnalysis {
 }
 
 impl PairAnalysis {
-    /// How many tokens are kept, in the length of the context; of a memory `S`, its rows.
-    pub fn entries(&self) -> String {
+    /// How many tokens are kept, in the length of the context, where its layer runs at `ticks` of them; of a memory `S`, its rows.
+    pub fn entries(&self, ticks: ClockRate) -> String {
         match &self.policy {
             _ if self.of_memory => "S".to_owned(),
             Some(policy) => policy.words(Share::All),
-            None => self.rate.bound(&self.span),
+            None => ticks.of_those(self.rate).bound(&self.span),
         }
     }
 
     /// The same with what they are: `T tokens`, `S rows`.
-    pub fn kept(&self) -> String {
+    pub fn kept(&self, ticks: ClockRate) -> String {
         let unit = if self.of_memory { "rows" } else { "tokens" };
-        format!("{} {unit}", self.entries())
+        format!("{} {unit}", self.entries(ticks))
     }
 }
 
