@@ -259,8 +259,8 @@ fn data(tensor: &TensorRef, encoding: Encoding, out: &mut impl Write) -> Result<
     let failed = |error: std::io::Error| Refusal("write", error.to_string());
     let wrong = |message: String| Refusal("bad-tensor", message);
     if encoding == tensor.encoding {
-        out.write_all(tensor.bytes).map_err(failed)?;
-        return Ok(tensor.bytes.len());
+        out.write_all(&tensor.stored()).map_err(failed)?;
+        return Ok(tensor.stored_bytes());
     }
     let numbers = tensor.to_f32().map_err(|error| wrong(error.to_string()))?;
     if let Some(at) = numbers.iter().position(|x| !x.is_finite()) {

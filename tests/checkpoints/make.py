@@ -148,6 +148,16 @@ CONFIGS = {
     "gpt_oss-bounded": lambda: common("gpt_oss", head_dim=8, sliding_window=6, num_local_experts=4, num_experts_per_tok=2, intermediate_size=32,
                                       rope_parameters=dict(rope_type="yarn", rope_theta=500.0, factor=4.0, beta_fast=32.0, beta_slow=1.0,
                                                            truncate=False, original_max_position_embeddings=16)),
+    "gpt_oss-mxfp4": lambda: common("gpt_oss", head_dim=8, sliding_window=6, num_local_experts=4, num_experts_per_tok=2, intermediate_size=64,
+                                    rope_parameters=dict(rope_type="yarn", rope_theta=500.0, factor=4.0, beta_fast=32.0, beta_slow=1.0,
+                                                         truncate=False, original_max_position_embeddings=16)),
+    "arcee": lambda: common("arcee", mlp_bias=True),
+    "seed_oss": lambda: common("seed_oss", head_dim=16),
+    "helium": lambda: common("helium", head_dim=8),
+    "ernie4_5": lambda: common("ernie4_5", head_dim=16, use_bias=True),
+    "exaone4": lambda: common("exaone4", head_dim=16, sliding_window=6, sliding_window_pattern=2),
+    "exaone4-full": lambda: common("exaone4", head_dim=8, sliding_window=None, layer_types=["full_attention"] * 2),
+    "gptj": lambda: bare("gptj", vocab_size=VOCAB, n_positions=64, n_embd=32, n_layer=2, n_head=4, rotary_dim=4, bos_token_id=1, eos_token_id=2),
     "granitemoe": lambda: common("granitemoe", embedding_multiplier=3.0, logits_scaling=2.0, residual_multiplier=0.4, attention_multiplier=0.2,
                                  num_local_experts=4, intermediate_size=24),
     "granitemoehybrid-experts": lambda: common("granitemoehybrid", layer_types=["linear_attention", "full_attention"], num_local_experts=4,
@@ -216,6 +226,34 @@ def to_eight_bits(model, folder):
     return model.float().eval()
 
 
+# Their experts are stored in four bits, with an exponent for each block of 32 numbers, as those of gpt-oss are.
+FOUR_BITS = ["gpt_oss-mxfp4"]
+
+
+def to_four_bits(model, folder, kind):
+    """Stores the experts so; the numbers that this stands for are those that transformers makes of the file."""
+    levels = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0])
+    stored = {}
+    for name, p in model.state_dict().items():
+        if not name.endswith(("gate_up_proj", "down_proj")):
+            stored[name] = p.data.clone()
+            continue
+        # Rows are outputs, where those of the plain matrices are inputs.
+        blocks = p.data.float().transpose(-1, -2).unflatten(-1, (-1, 32))
+        exponents = torch.ceil(torch.log2(blocks.abs().amax(-1) / 6))
+        scaled = blocks / 2 ** exponents[..., None]
+        codes = (scaled.abs()[..., None] - levels).abs().argmin(-1) + 8 * (scaled < 0)
+        stored[name + "_blocks"] = (codes[..., 0::2] + 16 * codes[..., 1::2]).to(torch.uint8).contiguous()
+        stored[name + "_scales"] = (exponents + 127).to(torch.uint8).contiguous()
+    save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = dict(quant_method="mxfp4", modules_to_not_convert=[
+        "model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"])
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    how = transformers.Mxfp4Config(dequantize=True)
+    return kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", quantization_config=how).eval()
+
+
 def make(name):
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(1)
@@ -234,10 +272,12 @@ def make(name):
     (folder / "generation_config.json").unlink(missing_ok=True)
     if name in EIGHT_BITS:
         read = to_eight_bits(model, folder)
+    elif name in FOUR_BITS:
+        read = to_four_bits(model, folder, kind)
     else:
         read = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
     for (key, a), (_, b) in zip(model.named_parameters(), read.named_parameters()):
-        assert torch.equal(a.float(), b), key
+        assert torch.equal(a.float(), b) or name in FOUR_BITS and "experts" in key, key
     tokens = torch.randint(3, VOCAB, (1, LENGTH), generator=generator)
     inputs = {"input_ids": tokens[0]}
     if kind is AutoModelForSeq2SeqLM:

@@ -77,6 +77,10 @@ impl Checkpoint {
             shape: entry.shape.clone(),
             bytes: self.bytes_of(entry)?,
             scales: self.scales(entry),
+            exponents: match &entry.exponents {
+                Some(exponents) => Some(self.bytes_of(exponents)?),
+                None => None,
+            },
             transposed: false,
         })
     }

@@ -15,6 +15,8 @@ pub(crate) struct Entry {
     pub(crate) shape: Vec<usize>,
     /// Factors of its numbers, where they lie in a tensor of their own.
     pub(crate) scales: Option<Placed>,
+    /// Exponents of its blocks, where they lie in a tensor of their own.
+    pub(crate) exponents: Option<Box<Entry>>,
 }
 
 /// Where the factors of a tensor lie, and over what.

@@ -274,6 +274,7 @@ fn locate(header: Header, start: usize, size: usize) -> Result<Entry, String> {
     match (start, bytes, end) {
         (Some(start), Some(bytes), Some(end)) if end <= size => Ok(Entry {
             scales: None,
+            exponents: None,
             file: 0,
             start,
             bytes,

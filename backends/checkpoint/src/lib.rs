@@ -3,6 +3,7 @@
 //! A checkpoint is untrusted. Counts, lengths and offsets in it are checked against the size of the file before
 //! anything is read or allocated; whatever does not add up is an [`Error`].
 
+mod blocks;
 mod bundle;
 mod checkpoint;
 mod entry;
@@ -10,6 +11,7 @@ mod error;
 mod files;
 mod gguf;
 mod gguf_head;
+mod joined;
 #[cfg_attr(target_os = "wasi", path = "wasi/mapping.rs")]
 mod mapping;
 mod open;

@@ -14,6 +14,7 @@ const ENDINGS: [&str; 2] = ["_scale_inv", "_scale"];
 impl Checkpoint {
     /// Gives tensors of eight bits the factors that lie beside them, which are no tensors of their own from then on. Those that do not fit stay.
     pub(crate) fn pair_scales(&mut self) {
+        self.join_blocks();
         let is_small = |entry: &Entry| matches!(entry.encoding, Encoding::F8_E4M3 | Encoding::F8_E5M2);
         let owners = self.tensors.iter().filter(|(_, entry)| is_small(entry));
         let owners: Vec<(String, Vec<usize>)> = owners

@@ -32,6 +32,7 @@ pub(crate) fn add(checkpoint: &mut Checkpoint, file: usize, path: &Path) -> Resu
             encoding: Encoding::of_safetensors(&info.dtype.to_string()),
             shape: info.shape.clone(),
             scales: None,
+            exponents: None,
         };
         checkpoint.insert(name.clone(), entry, path)?;
     }

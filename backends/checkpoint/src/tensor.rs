@@ -1,6 +1,10 @@
 //! One tensor of a checkpoint and its conversion to f32.
 
-use crate::{error::Error, scales::Scales};
+use crate::{
+    blocks::{NUMBERS, joined},
+    error::Error,
+    scales::Scales,
+};
 use seqc_formats::Encoding;
 use std::borrow::Cow;
 
@@ -16,15 +20,17 @@ pub struct TensorRef<'a> {
     pub encoding: Encoding,
     /// Sizes, outermost first; empty for a scalar.
     pub shape: Vec<usize>,
-    /// The stored bytes, row by row, at no particular alignment.
+    /// The stored bytes, row by row, at no particular alignment; the numbers of its blocks alone where there are `exponents`.
     pub bytes: &'a [u8],
     /// Factors of the numbers, which lie elsewhere.
     pub scales: Option<Scales<'a>>,
+    /// Exponents of the blocks, where they lie elsewhere.
+    pub exponents: Option<&'a [u8]>,
     /// Whether the last two axes of `shape` are exchanged in the stored bytes.
     pub transposed: bool,
 }
 
-impl TensorRef<'_> {
+impl<'a> TensorRef<'a> {
     /// Number of elements.
     pub fn len(&self) -> usize {
         // The product was checked against the file's size when the checkpoint was opened.
@@ -49,7 +55,52 @@ impl TensorRef<'_> {
     pub fn stored(&self) -> Cow<'_, [u8]> {
         match self.transposed {
             true => Cow::Owned(self.exchanged(self.bytes, self.encoding.block_bytes())),
-            false => Cow::Borrowed(self.bytes),
+            false => self.blocks(0, usize::MAX),
+        }
+    }
+
+    /// The number of bytes of [`TensorRef::stored`].
+    pub fn stored_bytes(&self) -> usize {
+        self.bytes.len() + self.exponents.map_or(0, <[u8]>::len)
+    }
+
+    /// [`TensorRef::stored`] in pieces, one after another.
+    pub fn each_stored(&self, mut take: impl FnMut(&[u8])) {
+        if self.transposed {
+            return take(&self.stored());
+        }
+        let count = self.stored_bytes() / self.encoding.block_bytes();
+        (0..count)
+            .step_by(PIECE)
+            .for_each(|from| take(&self.blocks(from, from + PIECE)));
+    }
+
+    /// Whether the bytes lie in the file as they are stored.
+    pub fn in_place(&self) -> bool {
+        !self.transposed && self.exponents.is_none()
+    }
+
+    /// Bytes and exponents of the blocks from `from` to before `to`; `None` where they are not all there.
+    pub(crate) fn part(&self, from: usize, to: usize) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+        let each = match self.exponents {
+            Some(_) => NUMBERS,
+            None => self.encoding.block_bytes(),
+        };
+        let bytes = self.bytes.get(from.checked_mul(each)?..to.checked_mul(each)?)?;
+        match self.exponents {
+            Some(exponents) => Some((bytes, Some(exponents.get(from..to)?))),
+            None => Some((bytes, None)),
+        }
+    }
+
+    /// The stored blocks from `from` to before `to`, as far as there are.
+    fn blocks(&self, from: usize, to: usize) -> Cow<'_, [u8]> {
+        let count = self.stored_bytes() / self.encoding.block_bytes();
+        match self.part(from.min(count), to.min(count)) {
+            Some((bytes, None)) => Cow::Borrowed(bytes),
+            Some((bytes, Some(exponents))) => Cow::Owned(joined(bytes, exponents)),
+            // A tensor has whole blocks.
+            None => Cow::Borrowed(&[]),
         }
     }
 
@@ -105,9 +156,14 @@ impl TensorRef<'_> {
             (PIECE / width.max(1)).max(1)
         };
         let mut numbers = Vec::new();
-        for (piece, bytes) in self.bytes.chunks(row.max(1).saturating_mul(rows)).enumerate() {
+        let each = self.encoding.block_bytes();
+        let (count, size) = (self.stored_bytes() / each, (row / each).max(1).saturating_mul(rows));
+        for (piece, from) in (0..count).step_by(size).enumerate() {
             numbers.clear();
-            if !self.encoding.decode(bytes, &mut numbers) {
+            if !self
+                .encoding
+                .decode(&self.blocks(from, from.saturating_add(size)), &mut numbers)
+            {
                 return Err(wrong());
             }
             if let Some(scales) = &self.scales {

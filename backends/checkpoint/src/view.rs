@@ -50,8 +50,8 @@ fn rows(tensor: TensorRef<'_>, from: usize, to: usize) -> Option<TensorRef<'_>> 
     if from >= to || to > *count || tensor.transposed {
         return None;
     }
-    let each = tensor.encoding.row_bytes(inner.iter().product())?;
-    let bytes = tensor.bytes.get(from.checked_mul(each)?..to.checked_mul(each)?)?;
+    let each = tensor.encoding.row_bytes(inner.iter().product())? / tensor.encoding.block_bytes();
+    let (bytes, exponents) = tensor.part(from.checked_mul(each)?, to.checked_mul(each)?)?;
     let lines = inner.split_last().map_or(1, |(_, outer)| outer.iter().product());
     let scales = tensor.scales.map(|scales| scales.behind(from * lines));
     let shape = [&[to - from], inner].concat();
@@ -59,6 +59,7 @@ fn rows(tensor: TensorRef<'_>, from: usize, to: usize) -> Option<TensorRef<'_>> 
         shape,
         bytes,
         scales,
+        exponents,
         ..tensor
     })
 }
@@ -83,6 +84,7 @@ mod tests {
             shape: vec![2, 3, 2],
             bytes,
             scales: None,
+            exponents: None,
             transposed: false,
         }
     }

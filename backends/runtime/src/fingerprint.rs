@@ -27,6 +27,9 @@ pub(crate) fn digest<'a>(checkpoint: &Checkpoint, wanted: impl Iterator<Item = &
         if let Some(scales) = &tensor.scales {
             sum.update(scales.bytes());
         }
+        if let Some(exponents) = tensor.exponents {
+            sum.update(exponents);
+        }
     }
     format!("{}-{total}-{:08x}", tensors.len(), sum.finalize())
 }

@@ -188,7 +188,7 @@ impl Filler {
         let as_stored = tensors
             .iter()
             .all(|tensor| tensor.encoding == slot.encoding && tensor.copied_encoding() == slot.encoding);
-        let in_place = as_stored && !Seen::COPIES && tensors.iter().all(|tensor| !tensor.transposed);
+        let in_place = as_stored && !Seen::COPIES && tensors.iter().all(TensorRef::in_place);
         if let ([tensor], true) = (&tensors[..], in_place) {
             return Ok(tensor.bytes.as_ptr() as u64);
         }
@@ -314,13 +314,19 @@ fn copy(tensors: &[TensorRef], slot: &ParamSlot, as_stored: bool) -> Result<Regi
     let mut rest = region.bytes_mut();
     for tensor in tensors {
         let wanted = rest.len().min(if as_stored {
-            tensor.bytes.len()
+            tensor.stored_bytes()
         } else {
             4 * tensor.len()
         });
         let (here, after) = rest.split_at_mut(wanted);
         if as_stored {
-            here.copy_from_slice(&tensor.stored()[..wanted]);
+            let mut rest = here;
+            tensor.each_stored(|bytes| {
+                let to = std::mem::take(&mut rest);
+                let (to, after) = to.split_at_mut(bytes.len().min(to.len()));
+                to.copy_from_slice(&bytes[..to.len()]);
+                rest = after;
+            });
         } else {
             let mut places = here.as_chunks_mut::<4>().0.iter_mut();
             tensor.each_f32(|values| {

@@ -93,7 +93,7 @@ impl Config {
         let Kind::Json(root) = &self.kind else { return None };
         QUANTISED.iter().find_map(|key| {
             let says = walk(root, key).filter(|says| says.as_object().is_none_or(|map| !map.is_empty()))?;
-            if is_eight_bits(says) {
+            if is_read(says) {
                 return None;
             }
             let method = ["quant_method", "format", "quant_algo"]
@@ -115,10 +115,15 @@ impl Config {
     }
 }
 
-/// Whether weights are floats of eight bits with factors of their own, which are read; those that activations are rounded by are not.
-fn is_eight_bits(says: &Value) -> bool {
+/// Whether weights are floats of four or eight bits with exponents or factors of their own, which are read; those that activations are rounded by
+/// are not.
+fn is_read(says: &Value) -> bool {
     let word = |key: &str| says.get(key).and_then(Value::as_str);
-    word("quant_method") == Some("fp8") && word("activation_scheme") != Some("static")
+    match word("quant_method") {
+        Some("fp8") => word("activation_scheme") != Some("static"),
+        Some("mxfp4") => true,
+        _ => false,
+    }
 }
 
 fn walk<'v>(root: &'v Value, key: &str) -> Option<&'v Value> {

@@ -18,8 +18,8 @@ fn quantised_weights_are_refused_by_their_configuration() {
         (r#""compression_config": {"format": "int-quantized"}"#, "int-quantized"),
         (r#""quantization": {"group_size": 64, "bits": 4}"#, "`quantization`"),
         (
-            r#""text_config": {"quantization_config": {"quant_method": "mxfp4"}}"#,
-            "mxfp4",
+            r#""text_config": {"quantization_config": {"quant_method": "nvfp4"}}"#,
+            "nvfp4",
         ),
     ];
     for (n, (key, says)) in methods.iter().enumerate() {

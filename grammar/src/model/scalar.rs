@@ -66,18 +66,18 @@ impl Reader<'_> {
         expr
     }
 
-    /// The name of a tensor, or `{tensor: NAME, rows: FROM..TO, transpose: true}`: rows first, then the exchange of the last two axes. The parts
+    /// The name of a tensor, or `{tensor: NAME, rows: FROM..TO, transpose: CONDITION}`: rows first, then the exchange of the last two axes. The parts
     /// stand behind the name as checkpoints read them.
     pub(super) fn tensor(&mut self, node: &Node) -> Option<Template> {
         let Kind::Map(entries) = &node.kind else {
             return self.template(node);
         };
-        let (mut template, mut rows, mut transpose) = (None, Vec::new(), false);
+        let (mut template, mut rows, mut transpose) = (None, Vec::new(), None);
         for (key, value) in entries {
             match key.text.as_str() {
                 "tensor" => template = self.template(value),
                 "rows" => rows = self.rows(value),
-                "transpose" => transpose = self.flag(value),
+                "transpose" => transpose = Some(self.transpose(value)),
                 _ => self.unknown_key(key, "a tensor", PART_KEYS),
             }
         }
@@ -88,9 +88,7 @@ impl Reader<'_> {
             return None;
         };
         template.parts.extend(rows);
-        template
-            .parts
-            .extend(transpose.then(|| Part::Text("|transpose".to_owned())));
+        template.parts.extend(transpose);
         template.span = node.span;
         Some(template)
     }
@@ -117,15 +115,20 @@ impl Reader<'_> {
         vec![Part::Rows(from, to)]
     }
 
-    fn flag(&mut self, node: &Node) -> bool {
-        match node.text() {
-            Some("true") => true,
-            Some("false") => false,
-            _ => {
-                self.wrong(node, "`true` or `false`");
-                false
-            }
-        }
+    /// `|transpose` where the condition holds, else nothing.
+    fn transpose(&mut self, node: &Node) -> Part {
+        let condition = self.expr(node);
+        let span = condition.span;
+        let text = |text: &str| {
+            Box::new(Expr {
+                kind: ExprKind::Str(text.to_owned()),
+                span,
+            })
+        };
+        Part::Expr(Expr {
+            kind: ExprKind::If(Box::new(condition), text("|transpose"), text("")),
+            span,
+        })
     }
 
     /// A text with expressions in braces.

@@ -190,7 +190,7 @@ fn definitions() -> Value {
 fn tensor() -> Value {
     json!({"anyOf": [{"type": "string"}, {
         "type": "object",
-        "properties": {"tensor": {"type": "string"}, "rows": {"type": "string"}, "transpose": {"type": "boolean"}},
+        "properties": {"tensor": {"type": "string"}, "rows": {"type": "string"}, "transpose": {"type": ["boolean", "string"]}},
         "required": ["tensor"],
         "additionalProperties": false,
     }]})
