@@ -3,7 +3,10 @@
 use seqc_ir::{
     Graph, Model, Op, Port, ReduceOp, Rounding, UnaryOp,
     eval::{EvalError, Evaluator, ModelEvaluator, Tensor},
-    random::{Rng, random_graph, random_graph_whole, random_model, random_model_clocked, random_model_with_memory},
+    random::{
+        RandomModel, Rng, random_graph, random_graph_whole, random_model, random_model_clocked,
+        random_model_with_memory,
+    },
     verify::{verify, verify_model},
 };
 use std::collections::BTreeSet;
@@ -74,18 +77,21 @@ fn graphs_that_look_ahead_have_a_whole() {
 fn random_models_run() {
     for seed in 0..30 {
         let random = random_model(seed, 4, 4);
-        assert_eq!(verify_model(&random.model), [], "seed {seed}");
-        let text = random.model.to_string();
-        assert_eq!(text.parse::<Model>().unwrap().to_string(), text);
-        let params = random.param_values(seed);
-        let mut evaluator = ModelEvaluator::new(&random.model, |call, param| {
-            Ok::<_, EvalError>(params[call][param].clone())
-        })
-        .unwrap();
+        let mut evaluator = sound(&random, seed);
         let inputs = random.input_values(seed, 9);
         let steps: Vec<_> = inputs.iter().map(|i| evaluator.step(i).unwrap()).collect();
         assert_eq!(steps, evaluator.run_whole(&inputs).unwrap(), "seed {seed}");
     }
+}
+
+/// The evaluator of a model that obeys the laws and is what its text says.
+fn sound(random: &RandomModel, seed: u64) -> ModelEvaluator {
+    assert_eq!(verify_model(&random.model), [], "seed {seed}");
+    let text = random.model.to_string();
+    assert_eq!(text.parse::<Model>().unwrap().to_string(), text);
+    let params = random.param_values(seed);
+    let of = |call: usize, param: usize| Ok::<_, EvalError>(params[call][param].clone());
+    ModelEvaluator::new(&random.model, of).unwrap()
 }
 
 /// A memory is the same for all tokens, whether they come one by one or at once.
@@ -93,14 +99,7 @@ fn random_models_run() {
 fn random_models_with_memories_run() {
     for seed in 0..20 {
         let random = random_model_with_memory(seed, 4);
-        assert_eq!(verify_model(&random.model), [], "seed {seed}");
-        let text = random.model.to_string();
-        assert_eq!(text.parse::<Model>().unwrap().to_string(), text);
-        let params = random.param_values(seed);
-        let mut evaluator = ModelEvaluator::new(&random.model, |call, param| {
-            Ok::<_, EvalError>(params[call][param].clone())
-        })
-        .unwrap();
+        let mut evaluator = sound(&random, seed);
         let inputs = random.input_values(seed, 9);
         let mut with = |rows: usize| {
             evaluator.reset();
@@ -121,14 +120,7 @@ fn random_models_with_clocked_parts_run() {
     let mut ticked = 0;
     for seed in 0..40 {
         let random = random_model_clocked(seed, 4);
-        assert_eq!(verify_model(&random.model), [], "seed {seed}");
-        let text = random.model.to_string();
-        assert_eq!(text.parse::<Model>().unwrap().to_string(), text);
-        let params = random.param_values(seed);
-        let mut evaluator = ModelEvaluator::new(&random.model, |call, param| {
-            Ok::<_, EvalError>(params[call][param].clone())
-        })
-        .unwrap();
+        let mut evaluator = sound(&random, seed);
         let inputs = random.input_values(seed, 19);
         let steps: Vec<_> = inputs.iter().map(|i| evaluator.step(i).unwrap()).collect();
         assert_eq!(steps, evaluator.run_whole(&inputs).unwrap(), "seed {seed}");
