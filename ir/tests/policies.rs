@@ -4,7 +4,7 @@ use seqc_ir::{
     AttendSpec, Elem, Graph, Op, PairExpr, ReduceOp, Ty, dims,
     eval::{
         Evaluator, Tensor,
-        entries::{HeadEntries, reduce, reduce_heads, top_of_heads},
+        entries::{HeadEntries, Window, fewest, pool, reduce, reduce_heads, top_of_heads},
     },
     policy::{Eviction, Policy, Sight},
     random::random_policy,
@@ -71,6 +71,25 @@ fn reductions_over_heads_are_over_those_with_an_entry_in_the_slot() {
     let none = [f64::NAN, f64::NEG_INFINITY];
     assert_eq!(reduce(ReduceOp::Max, none.into_iter()), 0.0);
     assert_eq!(reduce(ReduceOp::Min, [f64::NAN, 3.0].into_iter()), 3.0);
+}
+
+#[test]
+fn the_fewest_that_reach_a_sum_are_the_largest_positive_ones() {
+    let values = [3.0, -5.0, f64::NAN, 1.0, 2.0, 9.0];
+    let among = [true, true, true, true, true, false];
+    let found = [-1.0, 0.0, 0.5, 3.0, 3.5, 6.0, 6.5].map(|sum| fewest(&values, sum, &among));
+    assert_eq!(found, [0.0, 0.0, 1.0, 1.0, 2.0, 3.0, 3.0]);
+    assert_eq!(fewest(&values, f64::NAN, &among), 3.0);
+    assert_eq!(fewest(&[], 1.0, &[]), 0.0);
+}
+
+#[test]
+fn pools_run_over_the_entries_around_each_one_or_over_its_page() {
+    let values = [1.0, 2.0, 4.0, 8.0, 16.0];
+    let among = [true, true, true, false, true];
+    let sums = |pages| pool(ReduceOp::Sum, Window { size: 3, pages }, &among, |slot| values[slot]);
+    assert_eq!(sums(false), [3.0, 7.0, 6.0, 20.0, 16.0]);
+    assert_eq!(sums(true), [7.0, 7.0, 7.0, 16.0, 16.0]);
 }
 
 fn attention(policy: Option<Policy>) -> Graph {

@@ -50,6 +50,16 @@ def top(score, k, among):
     return out
 
 
+def fewest(x, total, among):
+    """How many of the largest positive numbers of some add up to a total."""
+    order = np.sort(x[among & (x > 0)])[::-1]
+    sums = np.cumsum(order)
+    enough = int((sums < total).sum())
+    if total > 0 and len(sums):
+        MARGINS.append(np.abs(sums / total - 1).min())
+    return 0 if total <= 0 else min(enough + 1, len(order))
+
+
 def coded(x, bits, group, symmetric=False):
     """Rows whose numbers share a step in groups of channels. Steps and least values are f32."""
     out = x.copy()

@@ -252,8 +252,93 @@ class Spheres(Policy):
         return np.array(rows)
 
 
+class TopP(Policy):
+    """The fewest old entries with 88 % of the mean weights, 4 at least; at the prompt's end and every 16 tokens of the answer."""
+    mems = ("mass",)
+    def remember(self, c, w, i): c.mem["mass"] = c.mem["mass"] + w
+    def keep(self, i):
+        if not self.ended and (self.reading or i % 16 != 3): return None
+        out = []
+        for c in self.heads:
+            mean, old = c.mem["mass"] / (i - c.pos + 1), i - c.pos >= 8
+            out.append(~old | top(mean, max(fewest(mean, 0.88 * mean[old].sum(), old), 4), old))
+        return out
+
+
+class Rkv(Policy):
+    """Votes of the last 8 queries, pooled over 5, less how like the other keys a key is."""
+    def keep(self, i):
+        out = []
+        for h, c in enumerate(self.heads):
+            n = len(c.pos)
+            if not (self.ended or (not self.reading and n > 56)): out.append(np.ones(n, bool)); continue
+            votes = self.seen(c, h, i, 8)
+            peak = np.array([votes[max(0, a - 2):a + 3].max() for a in range(n)])
+            unit = c.keys() / np.linalg.norm(c.keys(), axis=-1, keepdims=True)
+            alike = unit @ unit.T
+            np.fill_diagonal(alike, 0)
+            like = np.exp(alike.sum(-1) / n)
+            score = 0.1 * peak / peak.sum() - 0.9 * like / like.sum()
+            out.append((i - c.pos < 8) | top(score, 40, i - c.pos >= 8))
+        return out
+
+
+class Lazy(Policy):
+    """When an entry was last looked at, and the longest time between two looks."""
+    mems = ("last", "longest")
+    def remember(self, c, w, i):
+        last = np.where(np.arange(len(w)) == len(w) - 1, -1, c.mem["last"])
+        looked = w > 0.03 * MEMBERS
+        MARGINS.append(np.abs(w / (0.03 * MEMBERS) - 1).min())
+        c.mem["longest"] = np.where(looked & (last >= 0), np.maximum(c.mem["longest"], i - last), c.mem["longest"])
+        c.mem["last"] = np.where(looked, i, last)
+    def keep(self, i):
+        if i % 8 != 5: return None
+        out = []
+        for c in self.heads:
+            age, last = i - c.pos, c.mem["last"]
+            calm = np.where(last < 0, np.inf, (i - last) / (c.mem["longest"] + 1))
+            out.append((age < 12) | top(-calm - age * 0.001, 32, age >= 12))
+        return out
+
+
+class Chosen(Policy):
+    """What each query head sees is chosen among closed blocks."""
+    size = 8
+    def choose(self, q, k, closed):
+        """Which of the closed blocks a query sees."""
+    def weights(self, c, h, i, q):
+        n, k, rows = len(c.pos), c.keys(), []
+        closed = (n - 1) // self.size
+        for g in range(MEMBERS):
+            one = turn(q[h * MEMBERS + g], i)
+            seen = np.ones(n, bool)
+            seen[:closed * self.size] = np.repeat(self.choose(one, k, closed), self.size)
+            seen |= i - c.pos < self.near
+            s = np.where(seen, k @ one / np.sqrt(WIDTH), -np.inf); e = np.exp(s - s.max()); rows.append(e / e.sum())
+        return np.array(rows)
+
+
+class Twilight(Chosen):
+    """Behind the prompt the fewest blocks of 8 that have 60 % of a softmax over their means."""
+    near = 0
+    def choose(self, q, k, closed):
+        if self.reading or not closed: return np.ones(closed, bool)
+        means = k[:closed * 8].reshape(closed, 8, -1).mean(1)
+        part = np.exp((means @ q - (means @ q).max()) / np.sqrt(WIDTH))
+        return top(part, fewest(part, 0.6 * part.sum(), np.ones(closed, bool)), np.ones(closed, bool))
+
+
+class Loki(Chosen):
+    """Of all entries but the first two and the newest 8, the 24 with the largest product over 6 channels."""
+    size, near = 1, 8
+    def choose(self, q, k, closed):
+        later = np.arange(closed) >= 2
+        return ~later | top(k[:closed, :6] @ q[:6], 24, later)
+
+
 if __name__ == "__main__":
-    policies = {policy.__name__.lower(): policy for policy in Policy.__subclasses__()}
+    policies = {policy.__name__.lower(): policy for policy in Policy.__subclasses__() + Chosen.__subclasses__() if policy is not Chosen}
     for name in sys.argv[1:] or policies:
         MARGINS.clear()
         tokens = np.random.default_rng(7).integers(0, 320, TOKENS)

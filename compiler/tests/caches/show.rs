@@ -51,7 +51,16 @@ pub(crate) fn policy(policy: &Policy) -> String {
 fn kind(kind: &Kind) -> String {
     match kind {
         Kind::Entry(e) => e.to_string(),
-        Kind::Pool { of, size, how, among } => format!("{how:?} of definition {of} over {size} among {among}"),
+        Kind::Pool {
+            of,
+            size,
+            pages,
+            how,
+            among,
+        } => {
+            let over = if *pages { "pages of " } else { "" };
+            format!("{how:?} of definition {of} over {over}{size} among {among}")
+        }
         Kind::Top {
             by,
             count,
@@ -62,6 +71,7 @@ fn kind(kind: &Kind) -> String {
             format!("top {count} by {by} among {among}{over}")
         }
         Kind::Over { of, how, among } => format!("{how:?} of {of} among {among}"),
+        Kind::Fewest { of, sum, among } => format!("how many of {of} add up to {sum} among {among}"),
         Kind::Seen { queries } => format!("seen by {queries}"),
         Kind::VectorSum { of, values } => {
             let what = if *values { " of values" } else { "" };

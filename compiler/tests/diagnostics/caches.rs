@@ -97,6 +97,21 @@ pub(super) fn bodies() -> Vec<Case> {
         ),
         of("cache-entry-in-k", "entry-number", "  keep(top(slot; k = slot))"),
         of(
+            "cache-entry-in-sum",
+            "entry-number",
+            "  keep(top(slot; k = fewest(slot; sum = age)))",
+        ),
+        of(
+            "cache-fewest-of-what",
+            "wrong-arguments",
+            "  keep(top(slot; k = fewest(slot; k = 4)))",
+        ),
+        of(
+            "cache-pool-and-page",
+            "wrong-arguments",
+            "  keep(pool(age; size = 3, page = 4) < 4)",
+        ),
+        of(
             "cache-members-in-keep",
             "wrong-operands",
             "  keep(sum(members: slot) < 4)",
@@ -394,12 +409,6 @@ pub(super) fn entries() -> Vec<Case> {
             "attend(rope(q), rope(q) when on, q when on;",
         ),
         layer("policy-normaliser", "i - j < 9", "i - j < 9, normalise = sum"),
-        Case {
-            file: layer("policy-query-streams", "i - j < 9", "i - j < t[i]")
-                .file
-                .replace("age < recent", "top(seen(queries = 2); k = 4)"),
-            ..layer("policy-query-streams", "i - j < 9", "i - j < t[i]")
-        },
         layer(
             "policy-stages",
             "attend(rope(q), rope(q), q; where (i, j) = i - j < 9)",

@@ -2,7 +2,7 @@
 
 use super::{
     data::Data,
-    entries::{dot, normalised, reduce, reduce_among, search, top},
+    entries::{dot, fewest, normalised, reduce, reduce_among, search, top},
     governed::{Choice, ClosedBlock},
     place::{About, HeadStep},
 };
@@ -81,13 +81,25 @@ impl HeadStep<'_> {
         };
         let of = |e: &PairExpr| -> Vec<f64> { blocks.clone().map(|block| self.value(e, about(block))).collect() };
         let truths = |e: &PairExpr| -> Vec<bool> { of(e).iter().map(|x| *x != 0.0).collect() };
+        // What is the same for all blocks is that of the first.
+        let of_all = |e: &PairExpr| {
+            if blocks.is_empty() {
+                0.0
+            } else {
+                self.value(e, about(0))
+            }
+        };
         let rows = || -> Vec<Vec<f64>> { queries.iter().map(|q| self.choosing_query(q, member)).collect() };
         match kind {
             Kind::Entry(e) | Kind::Heads { of: e, .. } => of(e),
-            Kind::Top { by, count, among, .. } => top(&of(by), self.number(count), &truths(among)),
+            Kind::Top { by, count, among, .. } => top(&of(by), of_all(count), &truths(among)),
             Kind::Over { of: values, how, among } => {
                 let values = of(values);
                 vec![reduce_among(*how, &values, &truths(among)); values.len()]
+            }
+            Kind::Fewest { of: values, sum, among } => {
+                let values = of(values);
+                vec![fewest(&values, of_all(sum), &truths(among)); values.len()]
             }
             Kind::QuerySum { of, over } => {
                 let rows = rows();

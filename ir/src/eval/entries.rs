@@ -20,11 +20,25 @@ pub fn reduce_among(how: ReduceOp, values: &[f64], among: &[bool]) -> f64 {
     reduce(how, counted.map(|(x, _)| *x))
 }
 
+/// Which entries [`crate::policy::Kind::Pool`] runs over.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// How many.
+    pub size: usize,
+    /// Those of the same page, not those around each one.
+    pub pages: bool,
+}
+
 /// [`crate::policy::Kind::Pool`] of the numbers `value(slot)`, over those slots `among` which they count.
-pub fn pool(how: ReduceOp, size: usize, among: &[bool], value: impl Fn(usize) -> f64) -> Vec<f64> {
+pub fn pool(how: ReduceOp, window: Window, among: &[bool], value: impl Fn(usize) -> f64) -> Vec<f64> {
     let around = |slot: usize| {
-        let window = slot.saturating_sub(size / 2)..(slot + size.saturating_sub(1) / 2 + 1).min(among.len());
-        reduce(how, window.filter(|at| among[*at]).map(&value))
+        let size = window.size.max(1);
+        let (first, end) = match window.pages {
+            true => (slot - slot % size, slot - slot % size + size),
+            false => (slot.saturating_sub(size / 2), slot + (size - 1) / 2 + 1),
+        };
+        let near = first..end.min(among.len());
+        reduce(how, near.filter(|at| among[*at]).map(&value))
     };
     (0..among.len()).map(around).collect()
 }
@@ -69,6 +83,22 @@ pub fn top(values: &[f64], count: f64, among: &[bool]) -> Vec<f64> {
     let mut out = vec![0.0; values.len()];
     order.iter().take(count).for_each(|at| out[*at] = 1.0);
     out
+}
+
+/// [`crate::policy::Kind::Fewest`]: how many of the largest positive values among some add up to `sum`.
+pub fn fewest(values: &[f64], sum: f64, among: &[bool]) -> f64 {
+    if sum <= 0.0 {
+        return 0.0;
+    }
+    let counted = values.iter().zip(among).filter(|(x, counts)| **counts && **x > 0.0);
+    let mut order: Vec<f64> = counted.map(|(x, _)| *x).collect();
+    order.sort_unstable_by(|a, b| b.total_cmp(a));
+    let mut total = 0.0;
+    let enough = order.iter().position(|x| {
+        total += x;
+        total >= sum
+    });
+    enough.map_or(order.len(), |last| last + 1) as f64
 }
 
 /// A key head whose entries can be compared with those of others.

@@ -104,7 +104,7 @@ impl Place<'_, '_, '_> {
         let (policy, about) = (self.step.policy, &self.about);
         let of = |values: &Vec<f64>, kind: &Kind| {
             let place = match kind {
-                Kind::Over { .. } => Some(0),
+                kind if kind.of_all() => Some(0),
                 kind if kind.of_channels() => about.channel,
                 _ => about.slot,
             };

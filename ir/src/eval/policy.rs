@@ -4,7 +4,7 @@ use super::{
     attend::{Attend, Pair},
     blocks, coding,
     data::Data,
-    entries::{KeyHead, dot, joined, normalised, pool, reduce_among, top},
+    entries::{KeyHead, Window, dot, fewest, joined, normalised, pool, reduce_among, top},
     governed::{At, Choice, Entry, HeadCache, Query},
     place::{About, HeadStep},
 };
@@ -298,12 +298,27 @@ impl HeadStep<'_> {
         let channels = 0..self.attend.e;
         match kind {
             Kind::Entry(e) => of(e),
-            Kind::Pool { of, size, how, among } => pool(*how, *size, &truths(among), |at| self.definitions[*of][at]),
+            Kind::Pool {
+                of,
+                size,
+                pages,
+                how,
+                among,
+            } => {
+                let (size, pages) = (*size, *pages);
+                pool(*how, Window { size, pages }, &truths(among), |at| {
+                    self.definitions[*of][at]
+                })
+            }
             Kind::Top { by, count, among, .. } => top(&of(by), self.number(count), &truths(among)),
             Kind::Over { of: values, how, among } => {
                 let values = of(values);
                 let found = reduce_among(*how, &values, &truths(among));
                 vec![found; values.len()]
+            }
+            Kind::Fewest { of: values, sum, among } => {
+                let values = of(values);
+                vec![fewest(&values, self.number(sum), &truths(among)); values.len()]
             }
             Kind::Seen { queries } => self.seen(*queries),
             Kind::VectorSum { of, values } => {

@@ -16,13 +16,15 @@ pub struct Definition {
 pub enum Kind {
     /// A number of each entry.
     Entry(PairExpr),
-    /// Over those of the `size / 2` entries before each one, itself, and the `(size - 1) / 2` behind it for which `among` holds;
-    /// of none, 0.
+    /// Over those of some entries around each one for which `among` holds; of none, 0. They are the `size / 2` before it, itself, and the
+    /// `(size - 1) / 2` behind it; or those of its page, which begins at a slot that is a multiple of `size`.
     Pool {
         /// Number of the definition.
         of: usize,
-        /// Entries of the window.
+        /// Entries of the window, or of a page.
         size: usize,
+        /// Entries of the same page count.
+        pages: bool,
         /// Sum, largest or smallest.
         how: ReduceOp,
         /// Entries that count.
@@ -33,7 +35,7 @@ pub enum Kind {
     Top {
         /// The values.
         by: PairExpr,
-        /// How many; a function of numbers of the cache, and of reductions over all entries.
+        /// How many; a function of numbers of the cache, and of those that are the same [for all](Kind::of_all).
         count: PairExpr,
         /// Entries that compete.
         among: PairExpr,
@@ -47,6 +49,16 @@ pub enum Kind {
         of: PairExpr,
         /// Sum, largest or smallest.
         how: ReduceOp,
+        /// Entries that count.
+        among: PairExpr,
+    },
+    /// How many of the largest positive numbers among those for which `among` holds add up to `sum` or more: the fewest, all of them where
+    /// they do not, none where `sum` is not positive. The same number for each entry or block.
+    Fewest {
+        /// The numbers.
+        of: PairExpr,
+        /// What they are to add up to; a function like `count` of [`Kind::Top`].
+        sum: PairExpr,
         /// Entries that count.
         among: PairExpr,
     },
@@ -147,6 +159,7 @@ macro_rules! expressions {
             Kind::Pool { among, .. } => vec![among],
             Kind::Top { by, count, among, .. } => vec![by, count, among],
             Kind::Over { of, among, .. } | Kind::Fold { of, among, .. } => vec![of, among],
+            Kind::Fewest { of, sum, among } => vec![of, sum, among],
             Kind::Seen { .. } | Kind::Within => Vec::new(),
             Kind::QueryMean { of, .. } | Kind::Heads { of, .. } => vec![of],
             Kind::QuerySum { of, .. } | Kind::QueryFold { of, .. } | Kind::EntrySum { of, .. } => vec![of],
@@ -169,6 +182,11 @@ impl Kind {
     /// Whether a number of an entry depends on entries of other key heads.
     pub fn joins_heads(&self) -> bool {
         matches!(self, Kind::Top { heads: true, .. } | Kind::Heads { .. })
+    }
+
+    /// Whether it is the same number for all entries, or for all blocks.
+    pub fn of_all(&self) -> bool {
+        matches!(self, Kind::Over { .. } | Kind::Fewest { .. })
     }
 
     /// Whether it has a number for each channel, rather than for each entry.

@@ -3,6 +3,7 @@
 use super::{
     Rng,
     pairs::{all, binary, number, younger},
+    policy::PARTS,
 };
 use crate::{
     BinaryOp, PairExpr as Expr, ReduceOp, UnaryOp,
@@ -182,14 +183,33 @@ impl Maker<'_> {
             } else {
                 all()
             };
+            let count = match self.rng.once_in(3) {
+                true => self.share_of_sum(&by),
+                false => number(count as f64),
+            };
+            let heads = false;
             Kind::Top {
                 by,
-                count: number(count as f64),
+                count,
                 among,
-                heads: false,
+                heads,
             }
         };
         binary(BinaryOp::Ne, self.choose("best", kind), number(0.0))
+    }
+
+    /// How many blocks have a part of the sum of a number.
+    fn share_of_sum(&mut self, by: &Expr) -> Expr {
+        let of = binary(BinaryOp::Max, by.clone(), number(0.0));
+        let whole = Kind::Over {
+            of: of.clone(),
+            how: ReduceOp::Sum,
+            among: all(),
+        };
+        let part = number(*self.rng.choose(&PARTS));
+        let sum = binary(BinaryOp::Mul, self.choose("whole", whole), part);
+        let among = all();
+        self.choose("fewest", Kind::Fewest { of, sum, among })
     }
 
     fn sights(&mut self, best: Expr) {

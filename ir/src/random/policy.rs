@@ -14,12 +14,16 @@ use crate::{
 
 type Expr = PairExpr;
 
+/// Parts of a sum.
+pub(super) const PARTS: [f64; 3] = [0.306_142, 0.618_034, 0.918_273];
+
 /// A layer of one attention whose inputs are queries, keys and values, with a random policy.
 pub(super) fn layer(seed: u64) -> RandomGraph {
     let mut rng = Rng::new(seed);
     let (g, ratio) = (*rng.choose(&[1, 2, 3]), *rng.choose(&[1, 2, 3]));
     let (e, f) = (*rng.choose(&[4, 6, 16, 20]), *rng.choose(&[3, 8, 16, 70]));
     let brings = rng.once_in(3);
+    let asks = brings && rng.once_in(2);
     let policy = Maker { rng, groups: g, e, f }.policy();
     let mut graph = Graph::new("policy");
     let ty = |sizes: [usize; 2]| Ty::new(Elem::F32, sizes.iter().map(|n| Dim::new("", *n)).collect());
@@ -36,13 +40,21 @@ pub(super) fn layer(seed: u64) -> RandomGraph {
     } else {
         Vec::new()
     };
+    let asked = asks.then(|| graph.add_input("asks", of_heads(g * ratio)));
     // Angles are the last operand.
-    operands.splice(3..3, brought.iter().copied());
+    operands.splice(3..3, asked.iter().chain(&brought).copied());
     let spec = AttendSpec {
         scale: 1.5 * (e as f64).powf(-0.5),
         policy: Some(Box::new(policy)),
-        // Each head has a bias for a key, and a key is not seen by young tokens where a stream is large.
-        score: brings.then(|| binary(BinaryOp::Add, Expr::Score, Expr::KeyStream(1))),
+        // Each head has a bias for a key, times what a query may ask for, and a key is not seen by young tokens where a stream is large.
+        score: brings.then(|| {
+            let bias = match asks {
+                true => binary(BinaryOp::Mul, Expr::QueryStream(0), Expr::KeyStream(1)),
+                false => Expr::KeyStream(1),
+            };
+            binary(BinaryOp::Add, Expr::Score, bias)
+        }),
+        query_streams: usize::from(asks),
         predicate: brings.then(|| {
             let small = binary(BinaryOp::Lt, Expr::KeyStream(0), number(1.0));
             binary(BinaryOp::Or, small, Expr::unary(UnaryOp::Not, younger(5)))
@@ -61,9 +73,13 @@ pub(super) fn layer(seed: u64) -> RandomGraph {
 
 /// Streams that are read at the key: a number, and one of each query head.
 fn brought(graph: &mut Graph, heads: usize) -> Vec<Value> {
-    let each = Ty::new(Elem::F32, vec![Dim::new("", heads)]);
-    let types = [("one", Ty::new(Elem::F32, Vec::new())), ("each", each)];
+    let types = [("one", Ty::new(Elem::F32, Vec::new())), ("each", of_heads(heads))];
     types.into_iter().map(|(name, ty)| graph.add_input(name, ty)).collect()
+}
+
+/// A number of each head.
+fn of_heads(heads: usize) -> Ty {
+    Ty::new(Elem::F32, vec![Dim::new("", heads)])
 }
 
 struct Maker {
@@ -221,6 +237,7 @@ impl Maker {
                 kind: Kind::Pool {
                     of,
                     size: 1 + self.rng.below(7),
+                    pages: self.rng.once_in(3),
                     how: *self.rng.choose(&[ReduceOp::Sum, ReduceOp::Max, ReduceOp::Min]),
                     among: old.clone(),
                 },
@@ -237,8 +254,11 @@ impl Maker {
         let heads = self.rng.once_in(4);
         if heads {
             count = number(most * self.groups as f64);
-        } else if self.rng.once_in(4) {
-            count = self.share_of_all(policy, by, &old);
+        } else if self.rng.once_in(3) {
+            count = match self.rng.once_in(2) {
+                true => self.share_of_all(policy, by, &old),
+                false => self.share_of_sum(policy, by, &old),
+            };
         }
         if !heads && self.rng.once_in(3) {
             by = self.over_heads(policy, by);
@@ -279,6 +299,28 @@ impl Maker {
         let mean = binary(BinaryOp::Div, sum, Expr::QueryStream(ENTRIES));
         let more = binary(BinaryOp::Gt, Expr::KeyStream(by), mean);
         let count = over(Expr::select(more, number(1.0), number(0.0)), ReduceOp::Sum, among);
+        binary(BinaryOp::Max, count, number(1.0))
+    }
+
+    /// How many entries have a part of the sum of a number, and at least one.
+    fn share_of_sum(&mut self, policy: &mut Policy, by: usize, among: &Expr) -> Expr {
+        let mut define = |name: &str, kind| {
+            policy.definitions.push(Definition {
+                name: name.to_owned(),
+                kind,
+            });
+            Expr::KeyStream(policy.stream_of(policy.definitions.len() - 1))
+        };
+        let of = binary(BinaryOp::Max, Expr::KeyStream(by), number(0.0));
+        let among = among.clone();
+        let whole = Kind::Over {
+            of: of.clone(),
+            how: ReduceOp::Sum,
+            among: among.clone(),
+        };
+        // No part of a few equal numbers adds up to exactly this.
+        let sum = binary(BinaryOp::Mul, define("whole", whole), number(*self.rng.choose(&PARTS)));
+        let count = define("fewest", Kind::Fewest { of, sum, among });
         binary(BinaryOp::Max, count, number(1.0))
     }
 

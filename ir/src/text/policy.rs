@@ -64,8 +64,15 @@ impl Display for Kind {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Kind::Entry(e) => write!(f, "entry of={e}"),
-            Kind::Pool { of, size, how, among } => {
-                write!(f, "pool of={of} size={size} how={} among={among}", how.name())
+            Kind::Pool {
+                of,
+                size,
+                pages,
+                how,
+                among,
+            } => {
+                write!(f, "pool of={of} size={size} how={} among={among}", how.name())?;
+                if *pages { write!(f, " pages=true") } else { Ok(()) }
             }
             Kind::Top {
                 by,
@@ -77,6 +84,7 @@ impl Display for Kind {
                 if *heads { write!(f, " heads=true") } else { Ok(()) }
             }
             Kind::Over { of, how, among } => write!(f, "over of={of} how={} among={among}", how.name()),
+            Kind::Fewest { of, sum, among } => write!(f, "fewest of={of} sum={sum} among={among}"),
             Kind::Seen { queries } => write!(f, "seen queries={queries}"),
             Kind::VectorSum { of, values } => write!(f, "vector_sum of={of} values={values}"),
             Kind::Channel(e) => write!(f, "channel of={e}"),
@@ -225,6 +233,7 @@ impl Parser {
                 size: self.setting("size")?,
                 how: self.how()?,
                 among: self.part("among")?,
+                pages: self.at_word("pages") && self.flag("pages")?,
             },
             "top" => Kind::Top {
                 by: self.part("by")?,
@@ -235,6 +244,11 @@ impl Parser {
             "over" => Kind::Over {
                 of: self.part("of")?,
                 how: self.how()?,
+                among: self.part("among")?,
+            },
+            "fewest" => Kind::Fewest {
+                of: self.part("of")?,
+                sum: self.part("sum")?,
                 among: self.part("among")?,
             },
             "seen" => Kind::Seen {

@@ -86,9 +86,6 @@ fn of_policy(policy: &Policy, spec: &AttendSpec, types: &[&Ty], widths: [usize; 
     if policy.queries() > MAX_QUERIES {
         return Err(format!("queries of more than {MAX_QUERIES} tokens"));
     }
-    if policy.queries() > 0 && spec.query_streams > 0 {
-        return Err("queries of earlier tokens, whose streams are not kept".to_owned());
-    }
     of_turn(policy, spec, types, widths[0])
 }
 
@@ -218,6 +215,11 @@ fn of_blocks(blocks: &Blocks, policy: &Policy, widths: [usize; 2], scope: Scope<
                 cache.number(count)?;
                 block.truth(among)?;
             }
+            Kind::Fewest { of, sum, among } => {
+                block.number(of)?;
+                cache.number(sum)?;
+                block.truth(among)?;
+            }
             Kind::QuerySum { of, .. } => {
                 let channel = Scope {
                     channel: true,
@@ -297,6 +299,11 @@ fn of_definition(kind: &Kind, n: usize, widths: [usize; 2], scope: Scope<'_>) ->
         } if of.checked_sub(policy.stream_of(0)).is_some_and(|of| of < n) => entry.number(&PairExpr::KeyStream(*of)),
         Kind::Over { of, among, .. } => {
             entry.number(of)?;
+            entry.truth(among)
+        }
+        Kind::Fewest { of, sum, among } => {
+            entry.number(of)?;
+            scope.number(sum)?;
             entry.truth(among)
         }
         Kind::Seen { queries } if *queries > 0 => Ok(()),

@@ -85,8 +85,11 @@ impl Scope<'_> {
         let [at, closed, chosen] = [policy.stream_of(0), policy.closing_stream(0), policy.choosing_stream(0)]
             .map(|first| n.checked_sub(first));
         if let Some(definition) = chosen {
-            let channels = choosing.get(definition).is_some_and(|d| d.kind.of_channels());
-            let at_hand = if channels { self.channel } else { self.block };
+            let at_hand = match choosing.get(definition).map(|d| &d.kind) {
+                Some(kind) if kind.of_channels() => self.channel,
+                Some(kind) if kind.of_all() => self.block || !self.channel,
+                _ => self.block,
+            };
             return there(definition < self.choosing && definition < choosing.len() && at_hand);
         }
         if let Some(definition) = closed {
@@ -101,7 +104,7 @@ impl Scope<'_> {
         let definition = at.unwrap_or(0);
         let kind = &policy.definitions[definition].kind;
         let at_hand = match kind {
-            Kind::Over { .. } => true,
+            kind if kind.of_all() => true,
             kind if kind.of_channels() => self.channel,
             _ => self.entry,
         };

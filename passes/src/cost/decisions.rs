@@ -5,7 +5,8 @@ use seqc_ir::{
     policy::{Blocks, Kind, Policy},
 };
 
-/// Additions of [`Kind::Top`] for each number: the range of values is halved 32 times, and every time those above the middle are counted.
+/// Additions of [`Kind::Top`] and [`Kind::Fewest`] for each number: the range of values is halved 32 times, and every time those above the middle are
+/// counted or added up.
 const TOP: f64 = 32.0 * 3.0;
 
 /// Sizes of an attention.
@@ -69,6 +70,7 @@ fn of_entry(policy: &Policy, kind: &Kind, sizes: Sizes) -> f64 {
             operations(by) + operations(among) + TOP * competing
         }
         Kind::Over { of, among, .. } => operations(of) + operations(among) + 1.0,
+        Kind::Fewest { of, among, .. } => operations(of) + operations(among) + TOP,
         Kind::Seen { queries } => *queries as f64 * members * sizes.pair * policy.sights.len() as f64,
         Kind::VectorSum { of: e, .. } | Kind::KeyMean(e) => width * (operations(e) + 1.0),
         Kind::Heads { .. } => sizes.groups as f64,
@@ -84,6 +86,7 @@ fn of_block(blocks: &Blocks, kind: &Kind, sizes: Sizes) -> f64 {
         Kind::Entry(e) => operations(e),
         Kind::Top { by, among, .. } => operations(by) + operations(among) + TOP,
         Kind::Over { of, among, .. } => operations(of) + operations(among) + 1.0,
+        Kind::Fewest { of, among, .. } => operations(of) + operations(among) + TOP,
         Kind::QuerySum { of, .. } => width * (operations(of) + 1.0),
         Kind::EntrySum { of, .. } => blocks.size as f64 * width * (operations(of) + 1.0),
         Kind::Heads { of, .. } => operations(of) + sizes.heads as f64,

@@ -93,15 +93,18 @@ fn file(rng: &mut Rng) -> String {
 fn entry(rng: &mut Rng, names: &Names) -> String {
     let all = [&names.cache[..], &names.entry].concat();
     let of = number(rng, &all, 1);
-    match rng.below(6) {
+    match rng.below(7) {
         0 => format!(
-            "pool({of}; size = {}, how = \"{}\")",
+            "pool({of}; {} = {}, how = \"{}\")",
+            ["size", "page"][rng.below(2)],
             1 + rng.below(5),
             ["max", "min", "sum", "mean"][rng.below(4)]
         ),
         1 => format!("{}(entries: {of})", ["sum", "max", "min", "mean"][rng.below(4)]),
         2 => "sum(c: key[c] ** 2)".to_owned(),
         3 => format!("seen(queries = {})", 1 + rng.below(4)),
+        // No part of a few equal numbers adds up to exactly this.
+        4 => format!("fewest({of}; sum = 0.618034 * sum(entries: max({of}, 0)))"),
         _ => of,
     }
 }

@@ -139,6 +139,15 @@ fn programs_keep_what_the_evaluator_does() {
             "slots",
             "mass = prev(mass) + weight\n  see(slot > 1)\n  keep(age < 8 || top(mass; k = 20, among = age >= 8))",
         ),
+        // Weights of earlier queries are computed again, with the streams that were read at them.
+        (
+            "votes",
+            "votes = seen(queries = 6)\n  keep(age < 6 || top(votes; k = 20, among = age >= 6); at = ended || !reading && i % 7 == 0)",
+        ),
+        (
+            "query-mean",
+            "use[c] = mean(queries < 9: query[c] ** 2)\n  keep(age < 8 || top(sum(c: use[c] * key[c] ** 2); k = 20); at = n > 60)",
+        ),
         ("codes", "keys(bits = 8)\n  values(bits = 8, symmetric = true)"),
         (
             "together",

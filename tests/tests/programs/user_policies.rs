@@ -27,8 +27,8 @@ macro_rules! policies {
 }
 
 policies! {
-    chance, channels, coverage, duo, keydiff, keyformer, layerbits, layered, middle, mixed, morph, nacl, once, pages, scissorhands, shares,
-    spheres, surprise, vatp
+    chance, channels, coverage, duo, keydiff, keyformer, layerbits, layered, lazy, loki, middle, mixed, morph, nacl, once, pages, rkv,
+    scissorhands, shares, spheres, surprise, topp, twilight, vatp
 }
 
 /// The small Llama of `specs/policies` with a policy of `tests/policies`.

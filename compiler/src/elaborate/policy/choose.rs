@@ -1,4 +1,4 @@
-//! Functions and reductions of caches: `top`, `pool`, `seen`, and what runs over entries, queries and channels.
+//! Functions of caches: which there are, where they may stand, and `pool` and `seen`.
 
 use super::{
     super::{
@@ -15,11 +15,8 @@ use crate::{
 use seqc_grammar::ast::{Expr, ExprKind, Ident, NamedArg, Span};
 use seqc_ir::{
     BinaryOp, Elem, PairExpr, ReduceOp,
-    policy::{Kind, MAX_QUERIES, Policy},
+    policy::{Kind, MAX_QUERIES},
 };
-
-/// Most blocks that a search finds.
-const MOST_SEARCHED: usize = 4096;
 
 /// A call in the body of a cache.
 #[derive(Clone, Copy)]
@@ -64,6 +61,7 @@ impl Cx<'_> {
         match name {
             words::PREV => Some(self.before(args, named, span)),
             "top" => Some(self.top(call)),
+            "fewest" => Some(self.fewest(call)),
             "search" => Some(self.search(call)),
             "pool" => Some(self.pool(call)),
             "seen" => Some(self.seen(call)),
@@ -85,11 +83,9 @@ impl Cx<'_> {
         }
         let place = self.place(callee.span);
         let d = Diagnostic::new("unknown-name", place, format!("caches have no function `{name}`"));
-        Some(
-            self.report(
-                d.help("they have prev, top, search, pool, seen, the functions of numbers, and `fn`s of numbers"),
-            ),
-        )
+        Some(self.report(
+            d.help("they have prev, top, fewest, search, pool, seen, the functions of numbers, and `fn`s of numbers"),
+        ))
     }
 
     /// Whether what is computed where entries are kept may stand here, with these options.
@@ -154,115 +150,18 @@ impl Cx<'_> {
         making.define(list, kind).stream()
     }
 
-    /// `top(x; k = n, among = c, over = "heads")`: whether the entry is among the n that have the largest values of those for which c holds.
-    fn top(&mut self, call: Called<'_>) -> Val {
-        let ([x], Some(k)) = (call.args, call.option("k")) else {
-            return self.error(
-                "wrong-arguments",
-                call.span,
-                "`top` takes a number of each entry, and how many: `top(mass; k = 40)`",
-            );
-        };
-        if !self.decides(call, &["k", "among", "over"]) {
-            return Val::Poison;
-        }
-        let each = self.inner();
-        let by = self.number(x, each.clone());
-        let heads = self.over_all_heads(call);
-        let count = match each.stage {
-            Stage::Decide => self.count_of_entries(k, heads == Some(true)),
-            stage => self.number(k, Scope::new(stage, Level::Cache)),
-        };
-        let among = self.among(call);
-        let (Some(by), Some(count), Some(among), Some(heads)) = (by, count, among, heads) else {
-            return Val::Poison;
-        };
-        let found = self.define_here(Kind::Top {
-            by,
-            count,
-            among,
-            heads,
-        });
-        let truth = PairExpr::binary(BinaryOp::Ne, found, PairExpr::Const(0.0));
-        Val::Score(Score::new(truth, Elem::Bool))
-    }
-
-    /// How many entries `top` chooses: a number of the cache or of all entries together; where heads choose together, one that is
-    /// the same for all.
-    fn count_of_entries(&mut self, k: &Expr, heads: bool) -> Option<PairExpr> {
-        let count = self.number(k, Scope::new(Stage::Decide, Level::Entry))?;
-        let own = count.any(&|e| match e {
-            PairExpr::KeyPos => true,
-            PairExpr::KeyStream(n) => !self.is_over_all_entries(*n),
-            _ => false,
-        });
-        let place = self.place(k.span);
-        if own {
-            let d = Diagnostic::new(
-                "entry-number",
-                place,
-                "`k` is a number of each entry, and says how many entries are chosen",
-            );
-            self.report(d.help("numbers of the cache are i, n, reading, ended, head, settings, and reductions over all entries: `sum(entries: x)`"));
-            return None;
-        }
-        if heads && !Policy::is_of_token(&count) {
-            let d = Diagnostic::new(
-                "wrong-operands",
-                place,
-                "`k` differs from head to head, and says how many entries all of them keep together",
-            );
-            self.report(d.help("it may read `i`, `reading`, `ended`, settings and constants: `k = heads * budget`"));
-            return None;
-        }
-        Some(count)
-    }
-
-    /// Whether a stream is a reduction over all entries.
-    fn is_over_all_entries(&self, stream: usize) -> bool {
-        let Some((making, id)) = self.policy.as_ref().zip(DefinitionId::of(stream)) else {
-            return false;
-        };
-        let definition = making.definitions[id.list as usize].get(id.n);
-        definition.is_some_and(|d| matches!(d.kind, Kind::Over { .. }))
-    }
-
-    /// `search(x; k = n)`: n blocks that have large values, found by halving.
-    fn search(&mut self, call: Called<'_>) -> Val {
-        let ([x], Some(k)) = (call.args, call.option("k")) else {
-            return self.error(
-                "wrong-arguments",
-                call.span,
-                "`search` takes a number of each block, and how many: `search(suits; k = 16)`",
-            );
-        };
-        if !self.decides(call, &["k"]) || !self.chooses(call) {
-            return Val::Poison;
-        }
-        let each = self.inner();
-        let (by, count) = (self.number(x, each), self.size(k).map(|d| d.size));
-        let (Some(by), Some(count)) = (by, count) else {
-            return Val::Poison;
-        };
-        if !(1..=MOST_SEARCHED).contains(&count) {
-            let message = format!("`search` finds from 1 to {MOST_SEARCHED} blocks, not {count}");
-            return self.error("bad-size", k.span, message);
-        }
-        let found = self.define_here(Kind::Search { by, count });
-        let truth = PairExpr::binary(BinaryOp::Ne, found, PairExpr::Const(0.0));
-        Val::Score(Score::new(truth, Elem::Bool))
-    }
-
-    /// `pool(x; size = n, how = "max", among = c)`: over the entries around each one.
+    /// `pool(x; size = n, how = "max", among = c)`: over the entries around each one, or with `page = n` over those of its page.
     fn pool(&mut self, call: Called<'_>) -> Val {
-        let ([x], Some(size)) = (call.args, call.option("size")) else {
+        let (around, page) = (call.option("size"), call.option("page"));
+        let ([x], Some(size), true) = (call.args, around.or(page), around.is_none() || page.is_none()) else {
             return self.error(
                 "wrong-arguments",
                 call.span,
-                "`pool` takes a number of each entry, and how many entries: `pool(votes; size = 7)`",
+                "`pool` takes a number of each entry, and how many entries around it, `pool(votes; size = 7)`, or of its page, `pool(votes; page = 16)`",
             );
         };
-        if !self.decides(call, &["size", "how", "among"]) || !self.where_entries_are_kept(call) {
+        let pages = page.is_some();
+        if !self.decides(call, &["size", "page", "how", "among"]) || !self.where_entries_are_kept(call) {
             return Val::Poison;
         }
         let by = self.number(x, Scope::new(Stage::Decide, Level::Entry));
@@ -274,6 +173,7 @@ impl Cx<'_> {
         let pooled = |how, of| Kind::Pool {
             of,
             size,
+            pages,
             how,
             among: among.clone(),
         };
@@ -397,7 +297,7 @@ impl Cx<'_> {
         Some(score.expr)
     }
 
-    fn among(&mut self, call: Called<'_>) -> Option<PairExpr> {
+    pub(super) fn among(&mut self, call: Called<'_>) -> Option<PairExpr> {
         match call.option("among") {
             Some(e) => {
                 let scope = self.inner();

@@ -165,12 +165,6 @@ impl Cx<'_> {
         attention: Span,
     ) -> Option<()> {
         let codings = || [&policy.keys, &policy.values].into_iter().flatten();
-        if policy.queries() > 0 && spec.query_streams > 0 {
-            return self.no_policy(used, attention, &Misfit {
-                why: "it looks at queries of earlier tokens, and here `where` or `score` reads streams at the query",
-                help: "use a layer that reads positions only",
-            });
-        }
         if spec.stored != Encoding::F32 && codings().next().is_some() {
             let why = "it says how keys and values are stored, and the entry has another `type`";
             return self.no_policy(

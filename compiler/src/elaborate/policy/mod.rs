@@ -13,6 +13,7 @@ mod fits;
 mod heads;
 mod over;
 mod over_channels;
+mod rank;
 mod state;
 mod value;
 mod words;

@@ -6,7 +6,7 @@
 use super::column::Column;
 use seqc_ir::{
     BinaryOp, PairDomain, PairExpr, PairLeaf, UnaryOp,
-    eval::entries::{KeyHead, joined, pool, reduce, top},
+    eval::entries::{KeyHead, Window, fewest, joined, pool, reduce, top},
     policy::{CLOSED, COUNTERS, Coding, ENDED, ENTRIES, Kind, MEMORIES, Policy, READING, SLOT},
 };
 
@@ -178,12 +178,19 @@ impl<'p> Head<'p> {
         let entries = self.positions.len();
         match kind {
             Kind::Entry(e) => self.column(e, Space::Entries),
-            Kind::Pool { of, size, how, among } => {
+            Kind::Pool {
+                of,
+                size,
+                pages,
+                how,
+                among,
+            } => {
+                let (size, pages) = (*size, *pages);
                 let (of, among) = (
                     &self.definitions[*of],
                     self.column(among, Space::Entries).truths(entries),
                 );
-                Column::Each(pool(*how, *size, &among, |at| of.at(at)))
+                Column::Each(pool(*how, Window { size, pages }, &among, |at| of.at(at)))
             }
             Kind::Top { by, count, among, .. } => {
                 let (by, among) = (
@@ -198,6 +205,13 @@ impl<'p> Head<'p> {
                     self.column(among, Space::Entries).truths(entries),
                 );
                 Column::One(reduce(*how, (0..entries).filter(|at| among[*at]).map(|at| of.at(at))))
+            }
+            Kind::Fewest { of, sum, among } => {
+                let (of, among) = (
+                    self.column(of, Space::Entries),
+                    self.column(among, Space::Entries).truths(entries),
+                );
+                Column::One(fewest(&of.spread(entries), self.number(sum), &among))
             }
             // Data.
             Kind::Seen { .. } | Kind::VectorSum { .. } => self.draw(self.policy.memories.len() + n),

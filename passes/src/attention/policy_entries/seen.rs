@@ -6,7 +6,7 @@ use super::{
 };
 use seqc_ir::{
     PairExpr,
-    eval::entries::{reduce, search, top},
+    eval::entries::{fewest, reduce, search, top},
     policy::{Blocks, Kind, Sight},
 };
 
@@ -61,17 +61,22 @@ impl Head<'_> {
     fn chosen_by(&self, n: usize, kind: &Kind, known: &[Column]) -> Column {
         let blocks = self.count.blocks;
         let of = |e: &PairExpr| self.column(e, Space::Blocks(known));
+        let of_all = |e: &PairExpr| of(e).spread(1).first().copied().unwrap_or(0.0);
         match kind {
             // Heads differ in data only.
             Kind::Entry(e) | Kind::Heads { of: e, .. } => of(e),
             Kind::Top { by, count, among, .. } => {
                 let among = of(among).truths(blocks);
-                Column::Each(top(&of(by).spread(blocks), self.number(count), &among))
+                Column::Each(top(&of(by).spread(blocks), of_all(count), &among))
             }
             Kind::Over { of: values, how, among } => {
                 let (values, among) = (of(values), of(among).truths(blocks));
                 let counted = (0..blocks).filter(|block| among[*block]);
                 Column::One(reduce(*how, counted.map(|block| values.at(block))))
+            }
+            Kind::Fewest { of: values, sum, among } => {
+                let among = of(among).truths(blocks);
+                Column::One(fewest(&of(values).spread(blocks), of_all(sum), &among))
             }
             Kind::Search { by, count } => Column::Each(search(&of(by).spread(blocks), *count)),
             // Data; numbers of channels come into such sums only.

@@ -13,7 +13,7 @@ use crate::{
     kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val},
     kernels::{dequant::plain_vector, lanes::fold, layout::Plain},
 };
-use seqc_ir::{PairExpr, ReduceOp, policy::Kind};
+use seqc_ir::{PairExpr, ReduceOp, eval::entries::Window, policy::Kind};
 
 impl Governed<'_> {
     /// Adds `fn NAME_define(arguments…, group, row)`: computes all definitions after a row.
@@ -41,17 +41,28 @@ impl Governed<'_> {
         let to = self.stream_of(n);
         match kind {
             Kind::Entry(e) => self.fill(f, numbers, to, e),
-            Kind::Pool { of, size, how, among } => {
+            Kind::Pool {
+                of,
+                size,
+                pages,
+                how,
+                among,
+            } => {
+                let window = Window {
+                    size: *size,
+                    pages: *pages,
+                };
                 let masked = PairExpr::select(
                     among.clone(),
                     PairExpr::KeyStream(self.policy.stream_of(*of)),
                     PairExpr::Const(identity(*how)),
                 );
                 self.fill(f, numbers, self.temporary(numbers.space), &masked);
-                self.pool(f, numbers, to, *size, *how);
+                self.pool(f, numbers, to, window, *how);
             }
             Kind::Top { by, count, among, .. } => self.top(f, numbers, to, [by, count, among]),
             Kind::Over { of, how, among } => self.over(f, numbers, to, *how, [of, among]),
+            Kind::Fewest { of, sum, among } => self.fewest(f, numbers, to, [of, sum, among]),
             Kind::Seen { queries } => self.seen(f, numbers, row, *queries, to),
             Kind::VectorSum { of, values: false } => self.key_sum(f, numbers, to, of),
             Kind::VectorSum { of, values: true } => self.value_sum(f, numbers, to, of),
@@ -88,14 +99,24 @@ impl Governed<'_> {
     }
 
     /// Reduces the first temporary array around each entry.
-    fn pool(&self, f: &mut Func, numbers: &Numbers, to: usize, size: usize, how: ReduceOp) {
+    fn pool(&self, f: &mut Func, numbers: &Numbers, to: usize, window: Window, how: ReduceOp) {
         let args = &numbers.args;
         let (zero, one) = (f.i64(0), f.i64(1));
-        let (before, behind) = (f.i64((size / 2) as i64), f.i64((size.saturating_sub(1) / 2 + 1) as i64));
+        let size = f.i64(window.size as i64);
+        let (before, behind) = (
+            f.i64((window.size / 2) as i64),
+            f.i64((window.size.saturating_sub(1) / 2 + 1) as i64),
+        );
         let entries = f.add(numbers.last, one);
         let (none, empty) = (f.f32(0.0), f.f32(identity(how) as f32));
         f.for_each(zero, entries, 1, |f, slot| {
-            let (low, high) = (f.sub(slot, before), f.add(slot, behind));
+            let (low, high) = if window.pages {
+                let inside = f.urem(slot, size);
+                let first = f.sub(slot, inside);
+                (first, f.add(first, size))
+            } else {
+                (f.sub(slot, before), f.add(slot, behind))
+            };
             let (low, high) = (f.max(low, zero), f.min(high, entries));
             let found = f.for_loop(low..high, one, &[empty], |f, near, found| {
                 let p = self.number_of(f, args, self.temporary(numbers.space), numbers.group, near);

@@ -238,18 +238,29 @@ impl Governed<'_> {
 
     /// A function of numbers of the cache, and of those that are the same for all entries.
     pub(super) fn number_of_all(&self, f: &mut Func, numbers: &Numbers, e: &PairExpr) -> Val {
-        if numbers.space == Space::Blocks || !e.any(&|e| matches!(e, PairExpr::KeyStream(_))) {
+        if !e.any(&|e| matches!(e, PairExpr::KeyStream(_))) {
             return numbers.number(f, self, e);
         }
         let first = f.i64(0);
-        let arrays = 0..self.streams();
-        let load = |n| {
-            let p = self.number_of(f, &numbers.args, n, numbers.group, first);
-            f.load(p, Ty::F32)
+        let e = self.within(numbers, e);
+        let arrays: Vec<Option<usize>> = match numbers.space {
+            Space::Entries => (0..self.streams()).map(Some).collect(),
+            Space::Blocks => self.block_arrays().of,
         };
-        let streams = arrays.map(load).collect();
+        let none = f.f32(0.0);
+        let load = |(n, array): (usize, &Option<usize>)| {
+            let read = e.any(&|e| matches!(e, PairExpr::KeyStream(k) if *k == n));
+            match array.filter(|_| read) {
+                Some(array) => {
+                    let p = self.number_of(f, &numbers.args, array, numbers.group, first);
+                    f.load(p, Ty::F32)
+                }
+                None => none,
+            }
+        };
+        let streams = arrays.iter().enumerate().map(load).collect();
         let pair = numbers.pair(1, first, None, streams);
-        let x = pair.number(f, &self.of_entry(e));
+        let x = pair.number(f, &e);
         scalar(f, x)
     }
 

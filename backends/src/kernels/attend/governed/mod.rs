@@ -132,11 +132,13 @@ impl Governed<'_> {
                     .flatten()
                     .reduce(|a, b| PairExpr::binary(BinaryOp::And, a, b));
                 let (layer, numbers) = (spec.query_streams, self.numbers());
+                // Streams are kept for each head.
+                let width = |width: &usize| if observed { self.attend.heads } else { *width };
                 let widths = self
                     .attend
                     .query_widths
                     .iter()
-                    .copied()
+                    .map(width)
                     .chain(std::iter::repeat_n(1, numbers));
                 Attend {
                     name: self.name(&format!("{part}{n}")),

@@ -23,9 +23,69 @@ pub(super) struct LastQueries {
     pub(super) count: Val,
 }
 
+/// Where query streams are copied from.
+#[derive(Clone, Copy)]
+enum From {
+    /// The rows of the tokens at hand.
+    Tokens(Val),
+    /// The buffer of queries.
+    Buffer(Val),
+}
+
 impl Governed<'_> {
-    fn queries_stride(&self) -> usize {
-        self.attend.heads * self.attend.key_dim
+    /// Floats of a token in the buffer: its queries, then for each query stream that is kept a number of each head.
+    pub(super) fn queries_stride(&self) -> usize {
+        self.attend.heads * (self.attend.key_dim + self.kept_streams())
+    }
+
+    /// Query streams of the layer by which weights are computed again.
+    fn kept_streams(&self) -> usize {
+        if self.observed.is_empty() {
+            return 0;
+        }
+        self.attend.spec.query_streams
+    }
+
+    /// Pointer to a kept query stream of a token, a number of each head, from the token's row of the buffer.
+    fn stream_at(&self, f: &mut Func, row: Val, stream: usize) -> Val {
+        float_at(f, row, self.attend.heads * (self.attend.key_dim + stream))
+    }
+
+    /// Copies a key head's query streams of row `from` of the tokens, or of the buffer, into row `to` of the buffer.
+    fn keep_streams(&self, f: &mut Func, args: &Args, group: Val, from: From, to: Val) {
+        let ratio = f.i64(self.attend.ratio() as i64);
+        let (first, one) = (f.mul(group, ratio), f.i64(1));
+        let behind = f.add(first, ratio);
+        let to = row_at(f, args.queries, to, self.queries_stride());
+        for stream in 0..self.kept_streams() {
+            let to = self.stream_at(f, to, stream);
+            f.for_loop(first..behind, one, &[], |f, head, _| {
+                let x = match from {
+                    From::Tokens(row) => self.layer_stream(f, args, [head, row], stream),
+                    From::Buffer(row) => {
+                        let row = row_at(f, args.queries, row, self.queries_stride());
+                        let row = self.stream_at(f, row, stream);
+                        let p = f.gep(row, head, Scalar::F32);
+                        f.load(p, Ty::F32)
+                    }
+                };
+                let p = f.gep(to, head, Scalar::F32);
+                f.store(x, p);
+                Vec::new()
+            });
+        }
+    }
+
+    /// The kept query streams become those of the sights of earlier queries.
+    fn fill_earlier_streams(&self, f: &mut Func, args: &Args, last: LastQueries) {
+        for stream in 0..self.kept_streams() {
+            let base = self.stream_at(f, last.rows.base, stream);
+            for (at, value) in [base, last.rows.stride].into_iter().enumerate() {
+                let slot = f.i64((self.streams() + 2 * stream + at) as i64);
+                let p = f.gep(args.observed, slot, Scalar::I64);
+                f.store(value, p);
+            }
+        }
     }
 
     /// Floats of one key head's queries of a token.
@@ -63,12 +123,17 @@ impl Governed<'_> {
                 );
                 self.copy_queries(f, from, to);
             });
+            f.for_each(zero, kept, 1, |f, row| {
+                let from = f.add(moved, row);
+                self.keep_streams(f, args, new.group, From::Buffer(from), row);
+            });
         });
         let filled = f.select(full, kept, filled);
         let first = f.sub(new.end, count);
         let q = self.queries(args);
         f.for_each(zero, count, 1, |f, n| {
             let (from, to) = (f.add(first, n), f.add(filled, n));
+            self.keep_streams(f, args, new.group, From::Tokens(from), to);
             let from = q.row(f, from);
             let from = row_at(f, from, new.group, self.queries_width());
             let to = self.query_at(f, args, new.group, to);
@@ -106,6 +171,7 @@ impl Governed<'_> {
         let args = &numbers.args;
         let last = self.last_queries(f, args, numbers.group, most);
         self.earlier_numbers(f, args, row, last.count);
+        self.fill_earlier_streams(f, args, last);
         let (one, none) = (f.i64(1), f.zero(self.vector()));
         let entries = f.add(numbers.last, one);
         self.each_vector(f, entries, |f, at| {

@@ -307,7 +307,8 @@ impl Governed<'_> {
             slots.push(fixed(Part::Channels, "channels", shape, 8 * g * channels.count, needs));
         }
         if policy.queries() > 0 {
-            let shape = vec![2 * policy.queries(), attend.heads, e];
+            // Query streams that are kept beside them are numbers of each head, too.
+            let shape = vec![2 * policy.queries(), attend.heads, self.queries_stride() / attend.heads];
             let bytes = 4 * shape.iter().product::<usize>();
             let of_blocks = policy.blocks.as_ref().is_some_and(|b| b.reads_queries());
             let needs = match of_blocks {

@@ -1,11 +1,11 @@
-//! The entries with the largest values, found by halving the range of values.
+//! The entries with the largest values, and how many of them add up to a sum, found by halving the range of values.
 
 use super::{
     super::layout::{PAGE, ceil_div},
     Governed,
     entries::{Lanes, Numbers, count_of},
 };
-use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Val};
+use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Unary, Val};
 use seqc_ir::PairExpr;
 
 /// Positions are below two to this power.
@@ -83,6 +83,68 @@ impl Governed<'_> {
             let p = self.vector_of(f, args, to, numbers.group, at);
             f.store(chosen, p);
         });
+    }
+
+    /// Stores in array `to` how many of the largest positive values of `of` among some add up to a sum, the same number for all.
+    pub(super) fn fewest(&self, f: &mut Func, numbers: &Numbers, to: usize, [of, sum, among]: [&PairExpr; 3]) {
+        self.order(f, numbers, [of, among]);
+        let search = Search {
+            numbers,
+            keys: self.temporary(numbers.space),
+            heads: false,
+        };
+        let sum = self.number_of_all(f, numbers, sum);
+        let (one, steps) = (f.i64(1), f.i64(32));
+        // Keys of positive values are their bits.
+        let (low, high) = (one, f.i64(i64::from(i32::MAX)));
+        let least = self.halve(f, [low, high], steps, |f, middle| {
+            let found = self.sum_from(f, &search, middle);
+            f.cmp(Cmp::Ge, found, sum)
+        });
+        let above = self.count(f, &search, |f, key, _| against(f, Cmp::Gt, key, least));
+        let ties = self.count(f, &search, |f, key, _| against(f, Cmp::Eq, key, least));
+        let behind = f.add(least, one);
+        let summed = self.sum_from(f, &search, behind);
+        let value = f.convert(Cast::Truncate, least, Scalar::I32);
+        let value = f.bitcast(value, Ty::F32);
+        let left = f.sub(sum, summed);
+        let left = f.div(left, value);
+        let left = f.unary(Unary::Ceil, left);
+        let (single, none) = (f.f32(1.0), f.f32(0.0));
+        let ties = f.convert(Cast::SignedToFloat, ties, Scalar::F32);
+        let left = f.max_number(left, single);
+        let left = f.min(left, ties);
+        let above = f.convert(Cast::SignedToFloat, above, Scalar::F32);
+        let found = f.add(above, left);
+        let nothing = f.cmp(Cmp::Le, sum, none);
+        let found = f.select(nothing, none, found);
+        let found = f.splat(found, self.attend.lanes());
+        let entries = f.add(numbers.last, one);
+        self.each_vector(f, entries, |f, at| {
+            let p = self.vector_of(f, &numbers.args, to, numbers.group, at);
+            f.store(found, p);
+        });
+    }
+
+    /// The sum of the values whose keys are `least` or more, a key of a positive value.
+    fn sum_from(&self, f: &mut Func, search: &Search<'_>, least: Val) -> Val {
+        let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
+        let numbers = search.numbers;
+        let entries = f.add(numbers.last, one);
+        let pages = ceil_div(f, entries, size);
+        let lanes = f.i64(i64::from(self.attend.lanes()));
+        let none = f.zero(self.vector());
+        let found = f.for_loop(zero..pages, one, &[none], |f, page, found| {
+            f.for_loop(zero..size, lanes, found, |f, start, found| {
+                let p = self.vector_of(f, &numbers.args, search.keys, numbers.group, Lanes { page, start });
+                let value = f.load(p, self.vector());
+                let key = f.bitcast(value, value.ty.with(Scalar::I32));
+                let counts = against(f, Cmp::Ge, key, least);
+                let value = f.select(counts, value, none);
+                vec![f.add(found[0], value)]
+            })
+        });
+        f.reduce_add(found[0])
     }
 
     /// A value that as many as `count` entries reach, or the largest one that more of them do.

@@ -52,7 +52,7 @@ impl Governed<'_> {
     }
 
     /// Rows of keys and values of a block's entries in scratch, with zeros behind the channels.
-    fn rows_of_block(&self, f: &mut Func, numbers: &Numbers, blocks: &Blocks, start: Val) {
+    pub(super) fn rows_of_block(&self, f: &mut Func, numbers: &Numbers, blocks: &Blocks, start: Val) {
         let (args, choice) = (&numbers.args, self.extra().choice);
         let (zero, size) = (f.i64(0), f.i64(blocks.size as i64));
         let page_size = f.i64(PAGE as i64);

@@ -193,6 +193,13 @@ impl Governed<'_> {
         let (first, size) = (f.i64(blocks.first as i64), f.i64(blocks.size as i64));
         let low = f.mul(block, size);
         let low = f.add(low, first);
+        if self.policy.turn.is_some() && blocks.key.is_some() {
+            let ratio = f.i64(self.attend.ratio() as i64);
+            let mut of_entries = numbers.clone();
+            of_entries.group = f.udiv(numbers.head, ratio);
+            self.rows_of_block(f, &of_entries, blocks, low);
+            return self.products_with_rows(f, numbers, meeting, &e, entries);
+        }
         let high = f.add(low, size);
         let none = f.float(self.vector(), identity(entries) as f32);
         let found = self.each_vector_between(f, [low, high], none, |f, start, at, found| {
@@ -203,6 +210,38 @@ impl Governed<'_> {
         });
         let all: Vec<Val> = (0..i64::from(lanes)).map(|n| f.extract(found, n)).collect();
         fold(f, &all, |f, a, b| joined(f, entries, a, b))
+    }
+
+    /// The same for the rows of keys in scratch, which are turned to where they stand in blocks.
+    fn products_with_rows(
+        &self,
+        f: &mut Func,
+        numbers: &Numbers,
+        meeting: Meeting,
+        e: &PairExpr,
+        entries: ReduceOp,
+    ) -> Val {
+        let Meeting { query, block } = meeting;
+        let rows = self.extra().choice.keys;
+        let (zero, one, none) = (f.i64(0), f.i64(1), f.f32(0.0));
+        let size = f.i64(self.blocks_policy().map_or(0, |b| b.size) as i64);
+        let (width, empty) = (f.i64(self.attend.key_dim as i64), f.f32(identity(entries) as f32));
+        let found = f.for_loop(zero..size, one, &[empty], |f, entry, found| {
+            let row = self.row_of_block(f, &numbers.args, rows, entry);
+            let sum = f.for_loop(zero..width, one, &[none], |f, channel, sum| {
+                let [q, k] = [query, row].map(|row| {
+                    let p = f.gep(row, channel, Scalar::F32);
+                    f.load(p, Ty::F32)
+                });
+                let mut streams = self.scalars(f, numbers, [block, channel], e);
+                streams.push(k);
+                let x = numbers.pair(1, block, Some(q), streams).number(f, e);
+                let x = scalar(f, x);
+                vec![f.add(sum[0], x)]
+            });
+            vec![joined(f, entries, sum[0], found[0])]
+        });
+        found[0]
     }
 
     /// The sum over channels for a vector of entries.

@@ -8,11 +8,17 @@ use super::{
     },
     products::add_to,
 };
-use crate::kernel::{Cmp, Func, Scalar, Ty, Val};
+use crate::kernel::{Cache, Cmp, Func, Scalar, Ty, Val};
 use seqc_ir::{
     BinaryOp, PairExpr, ReduceOp,
     policy::{Definition, Kind},
 };
+
+/// Vectors of a page of blocks, and of the page behind it, by number of the definition.
+struct PageVectors {
+    own: Vec<(usize, Val)>,
+    next: Vec<(usize, Val)>,
+}
 
 /// Definitions of closed blocks that bound the same numbers in every channel.
 #[derive(Clone, Copy)]
@@ -30,11 +36,17 @@ impl Governed<'_> {
         let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
         let blocks = f.add(numbers.last, one);
         let pages = ceil_div(f, blocks, size);
+        let end = f.sub(pages, one);
         let (lanes, width) = (self.attend.lanes(), f.i64(self.attend.key_dim as i64));
         let query = float_at(f, args.scratch, self.extra().choice.query);
         let none = f.zero(self.vector());
         f.for_each(zero, pages, 1, |f, page| {
-            let vectors = self.vectors_of_page(f, args, numbers.head, page);
+            let next = f.add(page, one);
+            let next = f.min(next, end);
+            let vectors = PageVectors {
+                own: self.vectors_of_page(f, args, numbers.head, page),
+                next: self.vectors_of_page(f, args, numbers.head, next),
+            };
             let starts: Vec<usize> = (0..PAGE).step_by(lanes as usize).collect();
             let sums = f.for_loop(zero..width, one, &vec![none; starts.len()], |f, channel, sums| {
                 let p = f.gep(query, channel, Scalar::F32);
@@ -42,13 +54,17 @@ impl Governed<'_> {
                 if let Some(bounds) = larger {
                     return self.add_larger(f, bounds, &vectors, [x, channel], sums);
                 }
+                for (_, vector) in &vectors.next {
+                    let row = row_at(f, *vector, channel, PAGE);
+                    self.ask_for_row(f, row);
+                }
                 let x = f.splat(x, lanes);
                 let starts = starts.iter().zip(sums);
                 starts
                     .map(|(start, sum)| {
                         let first = f.i64(*start as i64);
                         let at = Lanes { page, start: first };
-                        let mut streams = self.streams_of_channel(f, args, &vectors, channel, *start);
+                        let mut streams = self.streams_of_channel(f, args, &vectors.own, channel, *start);
                         self.add_numbers(f, numbers, at, &e, &mut streams);
                         let pair = numbers.pair(lanes, first, Some(x), streams);
                         add_to(f, &pair, &e, *sum)
@@ -68,21 +84,24 @@ impl Governed<'_> {
         &self,
         f: &mut Func,
         bounds: ChannelBounds,
-        vectors: &[(usize, Val)],
+        vectors: &PageVectors,
         [x, channel]: [Val; 2],
         sums: &[Val],
     ) -> Vec<Val> {
         let lanes = self.attend.lanes();
-        let row = |f: &mut Func, definition: usize| {
-            let vector = vectors.iter().find(|(n, _)| *n == definition);
-            vector.map(|(_, vector)| row_at(f, *vector, channel, PAGE))
-        };
-        let (Some(least), Some(largest)) = (row(f, bounds.least), row(f, bounds.largest)) else {
-            unreachable!("what is read of closed blocks is kept")
-        };
         let none = f.f32(0.0);
         let positive = f.cmp(Cmp::Gt, x, none);
-        let row = f.select(positive, largest, least);
+        let row = |f: &mut Func, vectors: &[(usize, Val)]| {
+            let of = |n: usize| vectors.iter().find(|(of, _)| *of == n).map(|(_, vector)| *vector);
+            let (Some(least), Some(largest)) = (of(bounds.least), of(bounds.largest)) else {
+                unreachable!("what is read of closed blocks is kept")
+            };
+            let vector = f.select(positive, largest, least);
+            row_at(f, vector, channel, PAGE)
+        };
+        let next = row(f, &vectors.next);
+        self.ask_for_row(f, next);
+        let row = row(f, &vectors.own);
         let x = f.splat(x, lanes);
         let starts = (0..PAGE).step_by(lanes as usize).zip(sums);
         starts
@@ -92,6 +111,16 @@ impl Governed<'_> {
                 f.fma(x, bound, *sum)
             })
             .collect()
+    }
+
+    /// Asks for a channel's numbers of the page that is read next: which of the bounds are read follows from the query, so that the
+    /// processor does not see them coming.
+    fn ask_for_row(&self, f: &mut Func, row: Val) {
+        let step = self.attend.machine.memory.line / size_of::<f32>();
+        for start in (0..PAGE).step_by(step.max(1)) {
+            let p = float_at(f, row, start);
+            f.prefetch(p, Cache::Second);
+        }
     }
 
     /// The bounds of which a function of channels is the larger product with the query's number.

@@ -102,6 +102,7 @@ impl Governed<'_> {
             Kind::Entry(e) => self.fill(f, numbers, to, e),
             Kind::Top { by, count, among, .. } => self.top(f, numbers, to, [by, count, among]),
             Kind::Over { of, how, among } => self.over(f, numbers, to, *how, [of, among]),
+            Kind::Fewest { of, sum, among } => self.fewest(f, numbers, to, [of, sum, among]),
             Kind::QuerySum { of, over } => self.query_sums(f, chooser, to, of, *over),
             Kind::Heads { how, members, .. } => {
                 if let Some(raw) = arrays.raw[n] {

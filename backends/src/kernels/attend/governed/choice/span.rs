@@ -92,18 +92,20 @@ impl Governed<'_> {
 
     /// The layer's query streams at a row.
     fn layer_streams(&self, f: &mut Func, args: &Args, head: Val, row: Val) -> Vec<Val> {
-        let first = self.streams();
         let streams = 0..self.attend.spec.query_streams;
-        let load = |n: usize| {
-            let base = f.load_slot(args.table, first + 2 * n, Ty::GLOBAL);
-            let stride = f.load_slot(args.table, first + 2 * n + 1, Ty::I64);
-            let offset = f.mul(row, stride);
-            let wide = self.attend.query_widths.get(n).is_some_and(|w| *w > 1);
-            let offset = if wide { f.add(offset, head) } else { offset };
-            let p = f.gep(base, offset, Scalar::F32);
-            f.load(p, Ty::F32)
-        };
-        streams.map(load).collect()
+        streams.map(|n| self.layer_stream(f, args, [head, row], n)).collect()
+    }
+
+    /// The layer's query stream `n` of a query head at a row.
+    pub(in super::super) fn layer_stream(&self, f: &mut Func, args: &Args, [head, row]: [Val; 2], n: usize) -> Val {
+        let first = self.streams();
+        let base = f.load_slot(args.table, first + 2 * n, Ty::GLOBAL);
+        let stride = f.load_slot(args.table, first + 2 * n + 1, Ty::I64);
+        let offset = f.mul(row, stride);
+        let wide = self.attend.query_widths.get(n).is_some_and(|w| *w > 1);
+        let offset = if wide { f.add(offset, head) } else { offset };
+        let p = f.gep(base, offset, Scalar::F32);
+        f.load(p, Ty::F32)
     }
 
     /// What a block was chosen by, as far as a sight reads it.
