@@ -96,6 +96,7 @@ pub(super) fn bodies() -> Vec<Case> {
             "  keep(top(slot; k = 4, over = \"layers\"))",
         ),
         of("cache-entry-in-k", "entry-number", "  keep(top(slot; k = slot))"),
+        of("cache-negative-k", "bad-size", "  keep(top(slot; k = recent - 16))"),
         of(
             "cache-entry-in-sum",
             "entry-number",

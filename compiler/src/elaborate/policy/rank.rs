@@ -109,6 +109,11 @@ impl Cx<'_> {
             "`k` is a number of each entry, and says how many entries are chosen",
         )?;
         let place = self.place(k.span);
+        if let Some(known) = count.simplified().constant().filter(|count| *count < 0.0) {
+            let d = Diagnostic::new("bad-size", place, format!("`top` cannot choose {known} entries"));
+            self.report(d.help("check the settings, such as a budget smaller than its window; `max(k, 0)` says that none may be chosen"));
+            return None;
+        }
         if heads && !Policy::is_of_token(&count) {
             let d = Diagnostic::new(
                 "wrong-operands",
