@@ -46,6 +46,9 @@ pub struct Tiles {
     pub unroll: u32,
     /// Rows of activations up to which weights are read as they are stored; for more of them, packing a panel of weights pays.
     pub skinny_rows: i64,
+    /// Rows of activations of a packed panel that are enough for a thread, where there are more threads than panels: each packs the panel for
+    /// its rows. `None` where one thread takes all rows of a panel.
+    pub shared_rows: Option<i64>,
     /// Columns of these that stay in the first-level cache while rows of weights go by, a multiple of all blocks.
     pub skinny_columns: i64,
 }
@@ -161,6 +164,7 @@ impl Machine {
             most_rows: 6,
             unroll: 4,
             skinny_rows: 16,
+            shared_rows: None,
             skinny_columns: 768,
         },
         matrix_vector: MatrixVector {

@@ -19,7 +19,7 @@ const INVALID_IMAGE: c_int = 200;
 const NOT_FOUND: c_int = 500;
 
 /// Threads of a member.
-const MEMBER: u32 = 16;
+const MEMBER: u32 = 32;
 /// What memory begins on, and what stands before it: its length.
 const LINE: usize = 64;
 

@@ -102,8 +102,8 @@ pub mod frame {
 
 /// What kernels of devices and the runtime that starts them agree on.
 pub mod device {
-    /// Threads of a member of the team.
-    pub const MEMBER_THREADS: usize = 16;
+    /// Threads of a member of the team: a warp, whose threads multiply matrices together.
+    pub const MEMBER_THREADS: usize = 32;
     /// Bytes of a member's stack.
     pub const STACK_BYTES: usize = 256 << 10;
 }

@@ -153,6 +153,13 @@ pub enum Intrinsic {
     /// `(sums, a, b)`, of 16 lanes of `f32` and 32 of `bf16` each: two products are added to each lane, rounded
     /// by themselves or together; the least numbers are zeros.
     DotBf16,
+    /// `(a, b)`, of as many lanes of `f32`: words of 32 bits with the bfloat16 numbers nearest to them, ties to even, that of `a` in the lower half.
+    RoundPairs,
+    /// `(sums, a, b)`, of 128 lanes of `f32`, and 128 and 64 words with two numbers of `bf16` each that are neighbours along the summed axis, the first one in the
+    /// lower half: the product of 16 rows by 16 columns with 16 rows by 8 columns is added to 16 rows by 8 columns, in any order. Lane `32 n + 4 i + j`
+    /// (`i < 8`, `j < 4`) is, of `sums`, the entry in row `i + 8 (n / 2)` and column `2 j + n % 2`; of `a` those in row `i + 8 (n % 2)` from column
+    /// `2 j + 8 (n / 2)` on; of `b` those in column `i` from row `2 j + 8 n` on.
+    MatrixBf16,
 }
 
 /// An instruction. `out` is the value that it defines.

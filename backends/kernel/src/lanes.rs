@@ -1,6 +1,6 @@
 //! Lanes of vectors: filling, picking, moving and combining them.
 
-use super::{Func, Inst, Intrinsic, Reduction, Ty, Val};
+use super::{Func, Inst, Intrinsic, Reduction, Scalar, Ty, Val};
 
 impl Func {
     /// A scalar in all lanes.
@@ -49,6 +49,16 @@ impl Func {
     /// Smallest lane of floats.
     pub fn reduce_min(&mut self, a: Val) -> Val {
         self.reduce(Reduction::MinNumber, a)
+    }
+
+    /// The bfloat16 numbers nearest to those of two vectors, in pairs ([`Intrinsic::RoundPairs`]).
+    pub fn round_pairs(&mut self, a: Val, b: Val) -> Val {
+        let args = vec![a, b];
+        self.define(a.ty.with(Scalar::I32), |out| Inst::Intrinsic {
+            op: Intrinsic::RoundPairs,
+            out,
+            args,
+        })
     }
 
     /// An instruction that only some processors have; the result is like the first operand.

@@ -52,6 +52,16 @@ impl Func {
         })
     }
 
+    /// Loads a scalar or vector of memory that the module itself lays out, where every number begins at a multiple of its size.
+    pub fn load_aligned(&mut self, ptr: Val, ty: Ty) -> Val {
+        self.define(ty, |out| Inst::Load {
+            out,
+            ptr,
+            align: ty.scalar().bytes() as u8,
+            volatile: false,
+        })
+    }
+
     /// Stores a scalar or vector.
     pub fn store(&mut self, value: Val, ptr: Val) {
         let align = match value.ty {

@@ -392,6 +392,8 @@ impl Intrinsic {
             Intrinsic::TakeSign => "take_sign",
             Intrinsic::DotUnsignedBytes => "dot_unsigned_bytes",
             Intrinsic::DotBf16 => "dot_bf16",
+            Intrinsic::RoundPairs => "round_pairs",
+            Intrinsic::MatrixBf16 => "matrix_bf16",
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Fibers that stand for the threads of half a GPU's warp: code for devices, printed for this machine, runs one member of the team in
-//! 16 of them, which take turns wherever lanes move or threads meet.
+//! Fibers that stand for the threads of a GPU's warp: code for devices, printed for this machine, runs one member of the team in
+//! 32 of them, which take turns wherever lanes move or threads meet.
 //!
 //! A warp goes in rounds: every fiber runs up to its next meeting, then the next one does, and the first goes on when the last has come. All must come to meetings
 //! of the same kind, which is checked.
@@ -9,7 +9,9 @@ use std::{arch::naked_asm, cell::RefCell, process};
 use crate::seqc_barrier;
 
 /// Threads of a member.
-const THREADS: usize = 16;
+const THREADS: usize = 32;
+/// Words that a thread has of the factors of a product of matrices.
+const WORDS: usize = 6;
 /// Bytes of a fiber's own stack.
 const STACK: usize = 256 << 10;
 
@@ -21,6 +23,7 @@ type Body = unsafe extern "C" fn(arguments: *const u64, stack: *mut u8);
 enum Meeting {
     Sync,
     Shuffle,
+    Matrix,
     Barrier,
     End,
 }
@@ -38,6 +41,8 @@ struct Warp {
     meeting: Meeting,
     /// Values to shuffle, of this round and of the one before.
     lanes: [[u32; THREADS]; 2],
+    /// Words of matrices, of which threads have some each.
+    matrices: [[[u32; WORDS]; THREADS]; 2],
     rounds: [usize; THREADS],
     call: Option<(Body, *const u64)>,
 }
@@ -58,6 +63,7 @@ fn warp() -> *mut Warp {
                 running: THREADS,
                 meeting: Meeting::End,
                 lanes: [[0; THREADS]; 2],
+                matrices: [[[0; WORDS]; THREADS]; 2],
                 rounds: [0; THREADS],
                 call: None,
             })
@@ -181,6 +187,52 @@ pub extern "C" fn seqc_warp_shuffle(value: i32, from: i32) -> i32 {
         (*warp).lanes[round][running] = value as u32;
         meet(warp, Meeting::Shuffle);
         (*warp).lanes[round][from as usize % THREADS] as i32
+    }
+}
+
+/// The numbers of bfloat16 nearest to two others, the first one in the lower half.
+#[unsafe(no_mangle)]
+pub extern "C" fn seqc_warp_pairs(a: f32, b: f32) -> i32 {
+    let half = |x: f32| {
+        let bits = x.to_bits();
+        match x.is_nan() {
+            true => bits >> 16 | 0x40,
+            false => (bits + 0x7FFF + (bits >> 16 & 1)) >> 16,
+        }
+    };
+    (half(a) | half(b) << 16) as i32
+}
+
+/// Adds the product of two matrices of bfloat16 to the thread's entries of a third one, as `mma.sync.m16n8k16` does: six words of the factors, then
+/// four sums.
+///
+/// # Safety
+///
+/// So many words are there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqc_warp_matrix(words: *mut u32) {
+    let warp = warp();
+    // SAFETY: the warp is this thread's, the caller's promise. Words of the round before are read until the last fiber of this one came.
+    unsafe {
+        let running = (*warp).running;
+        let round = ((*warp).rounds[running] + 1) % 2;
+        for n in 0..WORDS {
+            (*warp).matrices[round][running][n] = *words.add(n);
+        }
+        meet(warp, Meeting::Matrix);
+        let all = &raw const (*warp).matrices[round];
+        let entry =
+            |thread: usize, word: usize, k: usize| f32::from_bits(((*all)[thread][word] >> (16 * (k % 2))) << 16);
+        let (group, within) = (running / 4, running % 4);
+        for n in 0..4 {
+            let (lower, column) = (n / 2, 2 * within + n % 2);
+            let sum = words.add(WORDS).add(n).cast::<f32>();
+            for k in 0..16 {
+                let a = entry(4 * group + k % 8 / 2, lower + 2 * (k / 8), k);
+                let b = entry(4 * column + k % 8 / 2, 4 + k / 8, k);
+                *sum += a * b;
+            }
+        }
     }
 }
 

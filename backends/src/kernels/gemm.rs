@@ -3,6 +3,7 @@
 use super::{
     copy,
     layout::{Layout, layout},
+    matrix_units::{self, Parts, STAGED, Units, pack_fragments},
     micro::{Multiply, micro_kernel_of},
     pack,
     product_rows::{GemmRows, ProductRows, Run, Strided},
@@ -22,20 +23,24 @@ pub fn gemm_scratch_bytes(machine: &Machine, max_chunk: usize) -> usize {
 
 /// Name of the function that [`gemm`] adds.
 pub fn gemm_name(encoding: Encoding, k: usize, layout: RowLayout) -> String {
-    let form = match layout.form {
-        RowForm::Floats => "",
-        RowForm::Bytes | RowForm::Pairs => "_rounded",
+    let form = match (layout.form, layout.units) {
+        (RowForm::Floats, Units::Vectors) => "",
+        (RowForm::Bytes | RowForm::Pairs, _) => "_rounded",
+        (RowForm::Floats, Units::Matrices(Parts::One)) => "_matrices_rounded",
+        (RowForm::Floats, Units::Matrices(Parts::Two | Parts::Three)) => "_matrices",
     };
     format!("seqc_gemm{form}_{}_{k}{}", encoding.name(), layout.rows.suffix())
 }
 
-/// How rows of activations lie.
+/// How rows of activations lie, and what they are multiplied by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowLayout {
     /// Where they are.
     pub rows: GemmRows,
     /// What they are.
     pub form: RowForm,
+    /// What multiplies them.
+    pub units: Units,
 }
 
 /// Adds the kernel for one store and `k`; returns its name.
@@ -52,7 +57,7 @@ pub fn gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usi
     }
     let machine = &target.machine;
     let lanes = machine.lanes;
-    let Parts { packer, tiles } = parts(module, target, encoding, layout.form);
+    let Functions { packer, tiles } = functions(module, target, encoding, layout);
     copy::copy(module, lanes);
     let mut types = vec![
         Ty::GLOBAL,
@@ -66,9 +71,15 @@ pub fn gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usi
     ];
     types.extend(layout.rows.params());
     let mut f = Func::new(&name, &types, None);
+    let columns = machine.memory.panel_columns;
     let gemm = Gemm {
         width: machine.panel_rows(),
-        block: machine.memory.panel_columns,
+        columns,
+        block: match tiles {
+            Tiles::Heights(_) => columns,
+            // What is staged lies behind what is packed.
+            Tiles::Matrices(_) => matrix_units::columns(columns - STAGED, Parts::of(encoding)),
+        },
         encoding,
         k,
         layout,
@@ -81,19 +92,54 @@ pub fn gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usi
 }
 
 /// The functions of which the kernel is made.
-struct Parts {
+struct Functions {
     packer: String,
-    /// By their number of rows, from one on.
-    tiles: Vec<String>,
+    tiles: Tiles,
 }
 
+/// Functions that multiply rows of activations with a packed panel.
+enum Tiles {
+    /// By their number of rows, from one on.
+    Heights(Vec<String>),
+    /// Of any number of rows up to that of the function, the most first; on matrix units.
+    Matrices(Vec<AnyHeight>),
+}
+
+/// A function that multiplies up to so many rows.
+struct AnyHeight {
+    name: String,
+    most: usize,
+}
+
+/// Matrices of activations that are multiplied together: many, and one for the rest.
+const MATRICES: [usize; 2] = [4, 1];
+
 /// Adds packing and register tiles for rows of a form.
-fn parts(module: &mut Module, target: &TargetInfo, encoding: Encoding, form: RowForm) -> Parts {
+fn functions(module: &mut Module, target: &TargetInfo, encoding: Encoding, rows: RowLayout) -> Functions {
     let machine = &target.machine;
     let (vectors, heights) = (machine.tiles.vectors, 1..=machine.tallest_tile());
     let micro_kernels = &target.micro_kernels;
-    match (
-        form,
+    if let (Units::Matrices(activations), Some(units)) = (rows.units, micro_kernels.matrix_units) {
+        let tile = |matrices: usize| {
+            let tile = matrix_units::Tile {
+                units,
+                width: machine.panel_rows(),
+                weights: Parts::of(encoding),
+                activations,
+                matrices,
+            };
+            AnyHeight {
+                name: matrix_units::tile(module, tile),
+                most: tile.rows(),
+            }
+        };
+        return Functions {
+            tiles: Tiles::Matrices(MATRICES.map(tile).into()),
+            packer: pack_fragments(module, target, units, encoding, vectors),
+        };
+    }
+    let (tiles, packer) = match (
+        rows.form,
         layout(encoding),
         micro_kernels.byte_products,
         micro_kernels.dot_pairs,
@@ -101,37 +147,37 @@ fn parts(module: &mut Module, target: &TargetInfo, encoding: Encoding, form: Row
         (RowForm::Bytes, Layout::Blocks(_), Some(products), _) => {
             let packed = Packed::new(machine.lanes, products, encoding);
             let tile = |rows| tile_bytes(module, packed, [rows, vectors]);
-            Parts {
-                tiles: (1..=tallest(target, packed)).map(tile).collect(),
-                packer: pack_bytes(module, packed, encoding, vectors),
-            }
+            (
+                (1..=tallest(target, packed)).map(tile).collect(),
+                pack_bytes(module, packed, encoding, vectors),
+            )
         }
         (RowForm::Pairs, _, _, Some(dot)) => {
             let tile = |rows| micro_kernel_of(module, machine, Multiply::Pairs(dot), [rows, vectors]);
-            Parts {
-                tiles: heights.map(tile).collect(),
-                packer: pack_pairs(module, target, vectors),
-            }
+            (heights.map(tile).collect(), pack_pairs(module, target, vectors))
         }
         _ => {
             let tile = |rows| (micro_kernels.product_tile)(module, machine, rows, vectors);
-            Parts {
-                tiles: heights.map(tile).collect(),
-                packer: pack(module, target, encoding, vectors),
-            }
+            (heights.map(tile).collect(), pack(module, target, encoding, vectors))
         }
+    };
+    Functions {
+        packer,
+        tiles: Tiles::Heights(tiles),
     }
 }
 
 struct Gemm {
     /// Rows of a panel.
     width: usize,
+    /// Columns that there is scratch for.
+    columns: usize,
     /// Most columns that are packed at once.
     block: usize,
     encoding: Encoding,
     k: usize,
     layout: RowLayout,
-    tiles: Vec<String>,
+    tiles: Tiles,
     packer: String,
 }
 
@@ -152,8 +198,8 @@ impl Gemm {
         let scratch = f.param(7);
         let width = f.i64(self.width as i64);
         let full = f.cmp(Cmp::Eq, rows, width);
-        let block = f.i64((self.block * self.width) as i64);
-        let tile = f.gep(scratch, block, Scalar::F32);
+        let columns = f.i64((self.columns * self.width) as i64);
+        let tile = f.gep(scratch, columns, Scalar::F32);
         let zero = f.i64(0);
         let (x, count) = ([f.param(2), f.param(3)], f.param(6));
         let own = ProductRows::new(f, self.layout.rows, [x, [y, ldy]], count, 8);
@@ -207,30 +253,61 @@ impl Gemm {
     fn block(&self, f: &mut Func, all: ProductRows, columns: Columns) {
         let (w, rows, scratch) = (f.param(0), f.param(1), f.param(7));
         let stride = f.i64(self.encoding.row_bytes(self.k).unwrap_or(0) as i64);
-        f.call(
-            &self.packer,
-            &[w, stride, rows, columns.start, columns.count, scratch],
-            None,
-        );
+        let mut args = vec![w, stride, rows, columns.start, columns.count, scratch];
+        if let Tiles::Matrices(_) = self.tiles {
+            let packed = f.i64(((self.columns - STAGED) * self.width) as i64);
+            args.push(f.gep(scratch, packed, Scalar::F32));
+        }
+        f.call(&self.packer, &args, None);
         all.each(f, &|f, _, run| self.tiles(f, run, columns));
     }
 
     /// A run of rows by the tallest tiles, then the rest.
     fn tiles(&self, f: &mut Func, run: Run, columns: Columns) {
-        let tall = self.tiles.len() as i64;
-        let (zero, step) = (f.i64(0), f.i64(tall));
-        let rest = f.urem(run.count, step);
-        let whole = f.sub(run.count, rest);
-        f.for_each(zero, whole, tall, |f, t| self.tile(f, run, columns, t, tall as usize));
-        for r in 1..tall {
-            let r_val = f.i64(r);
-            let here = f.cmp(Cmp::Eq, rest, r_val);
-            f.if_then(here, |f| self.tile(f, run, columns, whole, r as usize));
+        match &self.tiles {
+            Tiles::Heights(tiles) => self.heights(f, tiles, run, columns),
+            Tiles::Matrices(tiles) => self.matrices(f, tiles, run, columns),
         }
     }
 
-    /// `rows` rows of a run from `t` on.
-    fn tile(&self, f: &mut Func, run: Run, columns: Columns, t: Val, rows: usize) {
+    fn heights(&self, f: &mut Func, tiles: &[String], run: Run, columns: Columns) {
+        let tall = tiles.len() as i64;
+        let (zero, step) = (f.i64(0), f.i64(tall));
+        let rest = f.urem(run.count, step);
+        let whole = f.sub(run.count, rest);
+        let tile = |f: &mut Func, t: Val, rows: usize| {
+            let args = self.arguments(f, run, columns, t);
+            f.call(&tiles[rows - 1], &args, None);
+        };
+        f.for_each(zero, whole, tall, |f, t| tile(f, t, tall as usize));
+        for r in 1..tall {
+            let r_val = f.i64(r);
+            let here = f.cmp(Cmp::Eq, rest, r_val);
+            f.if_then(here, |f| tile(f, whole, r as usize));
+        }
+    }
+
+    fn matrices(&self, f: &mut Func, tiles: &[AnyHeight], run: Run, columns: Columns) {
+        let mut first = f.i64(0);
+        for (n, tile) in tiles.iter().enumerate() {
+            let most = f.i64(tile.most as i64);
+            let left = f.urem(run.count, most);
+            let end = match n + 1 == tiles.len() {
+                true => run.count,
+                false => f.sub(run.count, left),
+            };
+            f.for_each(first, end, tile.most as i64, |f, t| {
+                let left = f.sub(run.count, t);
+                let mut args = self.arguments(f, run, columns, t).to_vec();
+                args.push(f.min(left, most));
+                f.call(&tile.name, &args, None);
+            });
+            first = end;
+        }
+    }
+
+    /// What a tile takes for rows of a run from `t` on.
+    fn arguments(&self, f: &mut Func, run: Run, columns: Columns, t: Val) -> [Val; 7] {
         let scratch = f.param(7);
         let at = f.mul(t, run.ldx);
         let per_float = f.i64(self.layout.form.columns());
@@ -239,10 +316,6 @@ impl Gemm {
         let a = f.gep(run.x, at, Scalar::F32);
         let at = f.mul(t, run.ldy);
         let c = f.gep(run.y, at, Scalar::F32);
-        f.call(
-            &self.tiles[rows - 1],
-            &[a, run.ldx, scratch, c, run.ldy, columns.count, columns.accumulate],
-            None,
-        );
+        [a, run.ldx, scratch, c, run.ldy, columns.count, columns.accumulate]
     }
 }

@@ -72,7 +72,8 @@ pub(super) fn attend(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
     each(f, |attention, f| attention.run(f));
     if clock.has_ticks() {
         cx.barrier(f);
-        each(f, |attention, f| attention.remember_ticks(f));
+        // Others would read the number while it is written.
+        on_first_thread(cx, f, |f| each(f, |attention, f| attention.remember_ticks(f)));
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn row_layout(product: &Product) -> RowLayout {
     RowLayout {
         rows: gemm_rows(product),
         form: product.form,
+        units: product.units,
     }
 }
 

@@ -107,8 +107,9 @@ fn one_token(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, t: Val, rounded: &mut O
     epilogue(cx, f, matmul, [t, lo, hi]);
 }
 
-/// Panels of the matrices are split between the threads. Each is packed once and multiplied with all tokens; for few tokens that
-/// would take longer than their products, and the weights are read as they are stored.
+/// Panels of the matrices are split between the threads. Each is packed once and multiplied with all tokens, or where there are more threads
+/// than panels, by several threads with some tokens each; for few tokens that would take longer than their products, and the weights are read as
+/// they are stored.
 fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
     let rows = cx.graph().ty(matmul.products[0]).len();
     let machine = cx.layer.machine();
@@ -120,6 +121,27 @@ fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
         false => f.i1(false),
     };
     let team = cx.args.team();
+    let product = |width: Val| Chunk {
+        matmul,
+        operands: &operands,
+        few,
+        width,
+    };
+    let together = operands.iter().all(|of| gemm_rows(&of.product) == GemmRows::Together);
+    if let Some(least) = machine.tiles.shared_rows.filter(|_| together) {
+        let width = f.i64(width);
+        let whole = |f: &mut Func| {
+            let mine = f.team_range(team, size, line);
+            product(width).whole(cx, f, TeamRange { step: width, ..mine });
+            Vec::new()
+        };
+        let divided = |f: &mut Func| {
+            product(width).divided(cx, f, size, least);
+            Vec::new()
+        };
+        f.if_else(few, whole, divided);
+        return;
+    }
     let range = |f: &mut Func, step: i64| {
         let range = f.team_range(team, size, step);
         vec![range.low, range.high]
@@ -131,42 +153,109 @@ fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
         high: bounds[1],
         step: width,
     };
-    f.team_for(mine, |f, r| {
-        let left = f.sub(mine.high, r);
-        let count = f.min(left, width);
-        for of in &operands {
-            panel(cx, f, of, Panel { r, count, few });
-        }
-        if matmul.epilogue.is_empty() {
-            return;
-        }
-        let end = f.add(r, count);
-        let zero = f.i64(0);
-        f.for_each(zero, cx.args.count, 1, |f, t| {
-            epilogue(cx, f, matmul, [t, r, end]);
-        });
-    });
+    product(width).whole(cx, f, mine);
 }
 
-/// Some rows of a matrix, at most as many as a panel packs.
+/// A product of all tokens of a chunk.
+struct Chunk<'a> {
+    matmul: &'a Matmul,
+    operands: &'a [Operands],
+    /// There are few tokens.
+    few: Val,
+    /// Most rows of a panel.
+    width: Val,
+}
+
+/// Consecutive tokens of a chunk.
+#[derive(Clone, Copy)]
+struct Span {
+    first: Val,
+    count: Val,
+}
+
+/// Some rows of a matrix, at most as many as a panel packs, for all tokens or for some.
 #[derive(Clone, Copy)]
 struct Panel {
     /// The first one.
     r: Val,
     /// How many.
     count: Val,
-    /// There are few tokens.
-    few: Val,
+    tokens: Option<Span>,
 }
 
-/// Rows of a matrix times all tokens.
-fn panel(cx: &Cx<'_>, f: &mut Func, of: &Operands, Panel { r, count, few }: Panel) {
+impl Chunk<'_> {
+    /// Rows of this thread, for all tokens.
+    fn whole(&self, cx: &Cx<'_>, f: &mut Func, mine: TeamRange) {
+        f.team_for(mine, |f, r| {
+            let left = f.sub(mine.high, r);
+            let count = f.min(left, self.width);
+            let tokens = None;
+            self.panel(cx, f, Panel { r, count, tokens });
+        });
+    }
+
+    /// Panels and tokens of this thread: as many parts of the tokens as threads have no panel of their own, of at least so many tokens.
+    fn divided(&self, cx: &Cx<'_>, f: &mut Func, size: Val, least: i64) {
+        let (one, all, width) = (f.i64(1), cx.args.count, self.width);
+        let up = |f: &mut Func, n: Val, by: Val| {
+            let less = f.sub(by, one);
+            let sum = f.add(n, less);
+            f.udiv(sum, by)
+        };
+        let team = cx.args.team();
+        let (panels, least) = (up(f, size, width), f.i64(least));
+        let (spare, most) = (f.udiv(team.threads, panels), up(f, all, least));
+        let parts = f.min(spare, most);
+        let parts = f.max(parts, one);
+        let each = up(f, all, parts);
+        let items = f.mul(panels, parts);
+        let mine = f.team_indices(team, items);
+        f.team_for(mine, |f, item| {
+            let (panel, part) = (f.udiv(item, parts), f.urem(item, parts));
+            let (r, first) = (f.mul(panel, width), f.mul(part, each));
+            let (left, tokens) = (f.sub(size, r), f.sub(all, first));
+            let zero = f.i64(0);
+            let tokens = f.min(tokens, each);
+            let tokens = Some(Span {
+                first,
+                count: f.max(tokens, zero),
+            });
+            let count = f.min(left, width);
+            self.panel(cx, f, Panel { r, count, tokens });
+        });
+    }
+
+    /// Rows of all matrices, and what follows from them.
+    fn panel(&self, cx: &Cx<'_>, f: &mut Func, panel: Panel) {
+        for of in self.operands {
+            rows(cx, f, of, panel, self.few);
+        }
+        if self.matmul.epilogue.is_empty() {
+            return;
+        }
+        let end = f.add(panel.r, panel.count);
+        let (from, to) = match panel.tokens {
+            None => (f.i64(0), cx.args.count),
+            Some(tokens) => (tokens.first, f.add(tokens.first, tokens.count)),
+        };
+        f.for_each(from, to, 1, |f, t| {
+            epilogue(cx, f, self.matmul, [t, panel.r, end]);
+        });
+    }
+}
+
+/// Rows of a matrix times tokens.
+fn rows(cx: &Cx<'_>, f: &mut Func, of: &Operands, Panel { r, count, tokens }: Panel, few: Val) {
     let product = &of.product;
     let row_bytes = f.i64(product.row_bytes());
     let skip = f.mul(r, row_bytes);
     let w = f.gep(of.matrix, skip, Scalar::I8);
     let (ldx, ldy) = (f.i64(of.input.stride), f.i64(product.rows as i64));
-    let (x, y) = (of.input.base, f.gep(of.result.base, r, Scalar::F32));
+    let (mut x, mut y) = (of.input.base, f.gep(of.result.base, r, Scalar::F32));
+    if let Some(tokens) = tokens {
+        let (from, to) = (f.mul(tokens.first, ldx), f.mul(tokens.first, ldy));
+        (x, y) = (f.gep(x, from, Scalar::F32), f.gep(y, to, Scalar::F32));
+    }
     let runs = match gemm_rows(product) {
         GemmRows::Together => Vec::new(),
         GemmRows::Runs => {
@@ -180,7 +269,7 @@ fn panel(cx: &Cx<'_>, f: &mut Func, of: &Operands, Panel { r, count, few }: Pane
         count,
         vectors: [x, ldx],
         results: [y, ldy],
-        tokens: cx.args.count,
+        tokens: tokens.map_or(cx.args.count, |tokens| tokens.count),
         few,
         runs,
     };

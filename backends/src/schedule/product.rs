@@ -1,6 +1,9 @@
 //! Products with matrices: where the matrix is, and in which order a single token adds up.
 
-use crate::{kernels::RowForm, targets::TargetInfo};
+use crate::{
+    kernels::{Parts, RowForm, Units},
+    targets::TargetInfo,
+};
 use seqc_formats::Encoding;
 use seqc_ir::{Graph, Normaliser, Op, Rounding, Value};
 use seqc_passes::plan::{Kernel, Plan, Stack, flat, row_of};
@@ -25,6 +28,8 @@ pub(crate) struct Product {
     pub(crate) gaps: bool,
     /// What rows of many tokens are made of; those of few are floats.
     pub(crate) form: RowForm,
+    /// What multiplies rows of many tokens.
+    pub(crate) units: Units,
     /// What the vector of a single token is made of.
     pub(crate) vector_form: RowForm,
 }
@@ -88,6 +93,14 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
         let product = Product {
             form: form(RowForm::of),
             vector_form: form(RowForm::of_vector),
+            units: match (target.micro_kernels.matrix_units, summation) {
+                // They add up in an order of their own.
+                (None, _) | (_, Summation::OfChunk) => Units::Vectors,
+                (Some(_), Summation::Free) => Units::Matrices(match rounding {
+                    Some(Rounding::Bf16) => Parts::One,
+                    Some(Rounding::Int8) | None => Parts::Three,
+                }),
+            },
             matrix,
             encoding,
             stack,

@@ -60,6 +60,15 @@ pub struct PairProducts {
 /// `fn(f, sums, a, b)`: adds two products of bfloat16 to each lane of f32; vectors are those of whole registers.
 pub type DotPairs = fn(f: &mut Func, sums: Val, a: Val, b: Val) -> Val;
 
+/// Products of small matrices of bfloat16 that are added up in f32.
+#[derive(Clone, Copy)]
+pub struct MatrixUnits {
+    /// `fn(f, sums, a, b)` of [`Intrinsic::MatrixBf16`](crate::kernel::Intrinsic::MatrixBf16).
+    pub multiply: fn(f: &mut Func, sums: Val, a: Val, b: Val) -> Val,
+    /// `fn(f, a, b)` of [`Intrinsic::RoundPairs`](crate::kernel::Intrinsic::RoundPairs).
+    pub round_pairs: fn(f: &mut Func, a: Val, b: Val) -> Val,
+}
+
 /// The innermost parts of kernels, each written by a function. A target has its own where its processor has instructions for
 /// it, and the portable one otherwise; kernels call the table and do not ask which target it is of.
 #[derive(Clone, Copy)]
@@ -79,6 +88,8 @@ pub struct MicroKernels {
     pub byte_products: Option<ByteProducts>,
     /// How activations rounded to bfloat16 are multiplied with weights of that, if the processor has products for that.
     pub dot_pairs: Option<DotPairs>,
+    /// How many rows are multiplied with weights, if the processor multiplies matrices.
+    pub matrix_units: Option<MatrixUnits>,
     /// Adds the product of some rows of activations with a packed panel of so many vectors; returns its name. What it computes
     /// stands at [`crate::kernels::micro_kernel`].
     pub product_tile: fn(module: &mut Module, machine: &Machine, rows: u32, panel: u32) -> String,

@@ -28,6 +28,7 @@ pub const PORTABLE: TargetInfo = TargetInfo {
         dot_words: None,
         byte_products: None,
         dot_pairs: None,
+        matrix_units: None,
         product_tile: micro_kernel,
     },
     print: mlir::print,

@@ -247,6 +247,10 @@ pub(crate) fn settings(target: &Target, seed: u64, max_chunk: usize, chunks: Chu
         machine.attention.shared_pages = 1;
         machine.attention.gathered_row = 0;
     }
+    // The matrices of these models are small.
+    if (seed / TOGETHER) % 4 >= 2 {
+        machine.rates.small_matrix = 0;
+    }
     Settings {
         machine,
         max_chunk,

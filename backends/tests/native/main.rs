@@ -13,6 +13,7 @@ mod linking;
 mod long_conv;
 mod math;
 mod matmul;
+mod matrix_units;
 mod matvec;
 mod memories;
 mod parts;

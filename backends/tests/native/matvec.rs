@@ -28,6 +28,7 @@ const GEMM: [Ty; 8] = [
 const FLOATS: kernels::RowLayout = kernels::RowLayout {
     rows: kernels::GemmRows::Together,
     form: RowForm::Floats,
+    units: kernels::Units::Vectors,
 };
 
 pub(crate) type Gemv = extern "C" fn(*const u8, i64, i64, *const f32, i64, *mut f32);

@@ -106,6 +106,7 @@ fn layout(target: &Target, encoding: Encoding) -> Option<RowLayout> {
     Some(RowLayout {
         rows: GemmRows::Together,
         form: RowForm::of(target.info(), rounding(encoding)?, encoding),
+        units: kernels::Units::Vectors,
     })
 }
 

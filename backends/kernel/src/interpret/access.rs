@@ -37,8 +37,7 @@ impl Run<'_, '_, '_> {
             Inst::Store { value, ptr, align } => {
                 let (address, size) = (self.address(*ptr, 0, 0)?, bytes_of(value.ty));
                 let (place, n) = (self.place(*value), value.ty.lanes() as usize);
-                let memory = self.member.memory();
-                let bytes = memory.bytes_mut(address, n * size, usize::from(*align))?;
+                let bytes = self.member.bytes_mut(address, n * size, usize::from(*align))?;
                 for (bytes, word) in bytes.chunks_exact_mut(size).zip(&self.words[place..place + n]) {
                     bytes.copy_from_slice(&word.to_le_bytes()[..size]);
                 }
@@ -92,7 +91,7 @@ impl Run<'_, '_, '_> {
     fn load(&mut self, out: Val, ptr: Val, align: usize) -> Result<(), String> {
         let address = self.address(ptr, 0, 0)?;
         let (place, n, size) = (self.place(out), out.ty.lanes() as usize, bytes_of(out.ty));
-        let bytes = self.member.memory().bytes(address, n * size, align)?;
+        let bytes = self.member.bytes(address, n * size, align)?;
         for (word, bytes) in self.words[place..place + n].iter_mut().zip(bytes.chunks_exact(size)) {
             *word = number(bytes);
         }
@@ -104,7 +103,7 @@ impl Run<'_, '_, '_> {
         for l in 0..out.ty.lanes() as usize {
             let word = if self.lane(mask, l) & 1 == 1 {
                 let address = self.address(ptr, l, size)?;
-                number(self.member.memory().bytes(address, size, size)?)
+                number(self.member.bytes(address, size, size)?)
             } else {
                 self.lane(otherwise, l)
             };
@@ -118,7 +117,7 @@ impl Run<'_, '_, '_> {
         for l in 0..value.ty.lanes() as usize {
             if self.lane(mask, l) & 1 == 1 {
                 let (address, word) = (self.address(ptr, l, size)?, self.lane(value, l));
-                let bytes = self.member.memory().bytes_mut(address, size, size)?;
+                let bytes = self.member.bytes_mut(address, size, size)?;
                 bytes.copy_from_slice(&word.to_le_bytes()[..size]);
             }
         }

@@ -5,6 +5,7 @@ use super::{
     scalar::{self, float, word},
 };
 use crate::{Binary, Inst, Intrinsic, Reduction, Val};
+use seqc_formats::nearest_bf16;
 
 impl Run<'_, '_, '_> {
     /// Sets each lane to a function of the same lane of another value.
@@ -187,6 +188,24 @@ impl Run<'_, '_, '_> {
             Intrinsic::DotBf16 => self.set(out, |r, l| {
                 let number = |v: Val, at: usize| f32::from_bits((r.lane(v, at) as u32) << 16);
                 let products = (2 * l..2 * l + 2).map(|at| number(args[1], at) * number(args[2], at));
+                word(products.fold(float(r.lane(args[0], l)), |sum, product| sum + product))
+            }),
+            Intrinsic::RoundPairs => self.set(out, |r, l| {
+                let half = |v: Val| u64::from(nearest_bf16(float(r.lane(v, l))));
+                half(args[0]) | half(args[1]) << 16
+            }),
+            Intrinsic::MatrixBf16 => self.set(out, |r, l| {
+                // As the instruction says which lanes have an entry.
+                let lane = |n: usize, i: usize, j: usize| 32 * n + 4 * i + j;
+                let entry =
+                    |v: Val, lane: usize, k: usize| f32::from_bits((r.lane(v, lane) as u32 >> (16 * (k % 2))) << 16);
+                let (n, i, j) = (l / 32, l % 32 / 4, l % 4);
+                let (row, column) = (i + 8 * (n / 2), 2 * j + n % 2);
+                let products = (0..16).map(|k| {
+                    let a = lane(row / 8 + 2 * (k / 8), row % 8, k % 8 / 2);
+                    let b = lane(k / 8, column, k % 8 / 2);
+                    entry(args[1], a, k) * entry(args[2], b, k)
+                });
                 word(products.fold(float(r.lane(args[0], l)), |sum, product| sum + product))
             }),
             Intrinsic::DotWords => self.set(out, |r, l| {

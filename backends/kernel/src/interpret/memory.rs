@@ -1,5 +1,6 @@
 //! Memory in allocations, each in a space: a pointer is the number of one and an offset into it.
 
+use super::races::{Access, Mark};
 use crate::Space;
 
 /// Bits of an offset.
@@ -9,6 +10,8 @@ const OFFSET: u32 = 40;
 #[derive(Debug, Default)]
 pub struct Memory {
     allocations: Vec<Allocation>,
+    /// Times between barriers that have ended.
+    pub(super) intervals: u64,
 }
 
 #[derive(Debug)]
@@ -17,6 +20,8 @@ struct Allocation {
     bytes: Vec<u8>,
     space: Space,
     writable: bool,
+    /// One for each byte from when members of a team reach it on.
+    marks: Vec<Mark>,
 }
 
 impl Memory {
@@ -27,6 +32,7 @@ impl Memory {
             bytes,
             space,
             writable: space != Space::Constant,
+            marks: Vec::new(),
         })
     }
 
@@ -42,6 +48,7 @@ impl Memory {
             bytes,
             space: Space::Global,
             writable: false,
+            marks: Vec::new(),
         })
     }
 
@@ -54,6 +61,7 @@ impl Memory {
     pub fn free(&mut self, address: u64) {
         if let Some(allocation) = self.allocations.get_mut(((address >> OFFSET) as usize).wrapping_sub(1)) {
             allocation.bytes = Vec::new();
+            allocation.marks = Vec::new();
         }
     }
 
@@ -79,6 +87,30 @@ impl Memory {
             true => Ok(&mut allocation.bytes[start..start + count]),
             false => Err(format!("writes the constant {}", allocation.name)),
         }
+    }
+
+    /// Notes that a member of a team reaches bytes that others may reach.
+    ///
+    /// # Errors
+    ///
+    /// That others did since all met, so that it matters who is first.
+    pub(super) fn reach(&mut self, address: u64, count: usize, access: Access) -> Result<(), String> {
+        let (n, start) = self.place(address, count, 1)?;
+        let allocation = &mut self.allocations[n];
+        if !allocation.writable || allocation.space == Space::Private {
+            return Ok(());
+        }
+        allocation.marks.resize(allocation.bytes.len(), Mark::default());
+        for (at, mark) in allocation.marks[start..start + count].iter_mut().enumerate() {
+            if let Err(done) = mark.reach(access) {
+                let (doing, at) = (if access.writes { "writes" } else { "reads" }, start + at);
+                return Err(format!(
+                    "{doing} byte {at} of {}, which another member has {done} since all met at a barrier",
+                    allocation.name
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Whether what is at an address may be reached through a pointer into `space`.

@@ -3,7 +3,8 @@
 //! Arithmetic is that of the targets: one rounding in `fma`, integers that wrap around, comparisons that NaN fails. What the
 //! targets leave open is refused where it shows in memory or control flow (an access outside of an allocation, a division by
 //! zero, a step that is not above zero), and of one fixed meaning elsewhere (a float that fits no integer becomes the
-//! least one). A team of threads runs in turns: each runs until it reaches the barrier. *Absent*: speed.
+//! least one). A team of threads runs in turns: each runs until it reaches the barrier. That two of them reach the same byte
+//! meanwhile, and one writes it, is refused. *Absent*: speed.
 
 mod access;
 mod code;
@@ -11,6 +12,7 @@ mod fault;
 mod lanes;
 mod memory;
 mod program;
+mod races;
 mod run;
 mod scalar;
 mod team;
@@ -95,6 +97,7 @@ impl<'m> Interpreter<'m> {
         let team = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (memory, met) = team.end();
         self.memory = memory;
+        let met = met?;
         let results: Vec<u64> = results.into_iter().collect::<Result<_, _>>()?;
         let apart = || Fault {
             function: symbols::BARRIER.to_owned(),

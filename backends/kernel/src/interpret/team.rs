@@ -1,6 +1,6 @@
 //! A team of threads that share a memory: one runs at a time, and the next continues at a barrier.
 
-use super::{Memory, fault::Fault};
+use super::{Memory, fault::Fault, races::Access};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What the threads share.
@@ -14,6 +14,8 @@ pub(super) struct Team {
     done: Vec<bool>,
     /// One has broken off: the others stop, too.
     broken: bool,
+    /// Why the first one did.
+    fault: Option<Fault>,
 }
 
 impl Team {
@@ -24,13 +26,16 @@ impl Team {
             met: vec![0; threads],
             done: vec![false; threads],
             broken: false,
+            fault: None,
         }
     }
 
-    /// The memory, and whether all have met as often.
-    pub(super) fn end(self) -> (Memory, bool) {
+    /// The memory, and whether all have met as often, if none has failed.
+    pub(super) fn end(self) -> (Memory, Result<bool, Fault>) {
         let all = self.met.iter().all(|n| *n == self.met[0]);
-        (self.memory, all)
+        let mut memory = self.memory;
+        memory.intervals += 1 + self.met.iter().max().map_or(0, |n| *n as u64);
+        (memory, self.fault.map_or(Ok(all), Err))
     }
 
     /// The next who is not done gets the turn.
@@ -85,6 +90,41 @@ impl<'t> Member<'t> {
         &mut self.team().memory
     }
 
+    /// Memory that is read.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the access.
+    pub(super) fn bytes(&mut self, address: u64, count: usize, align: usize) -> Result<&[u8], String> {
+        self.reach(address, count, false)?;
+        self.memory().bytes(address, count, align)
+    }
+
+    /// Memory that is written.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the access.
+    pub(super) fn bytes_mut(&mut self, address: u64, count: usize, align: usize) -> Result<&mut [u8], String> {
+        self.reach(address, count, true)?;
+        self.memory().bytes_mut(address, count, align)
+    }
+
+    fn reach(&mut self, address: u64, count: usize, writes: bool) -> Result<(), String> {
+        let member = self.tid;
+        let team = self.team();
+        if team.met.len() == 1 {
+            return Ok(());
+        }
+        let interval = team.memory.intervals + team.met[member] as u64;
+        let access = Access {
+            member,
+            interval,
+            writes,
+        };
+        team.memory.reach(address, count, access)
+    }
+
     /// Waits at a barrier; false where another thread has failed.
     pub(super) fn meet(&mut self) -> bool {
         let tid = self.tid;
@@ -100,7 +140,11 @@ impl<'t> Member<'t> {
 
     /// Is done, with this result.
     pub(super) fn leave(mut self, result: Result<u64, Fault>) -> Result<u64, Fault> {
-        self.team().broken |= result.is_err();
+        let team = self.team();
+        if let Err(fault) = &result {
+            team.broken = true;
+            team.fault.get_or_insert_with(|| fault.clone());
+        }
         result
     }
 }

@@ -201,8 +201,17 @@ impl Checker<'_> {
                         vec![Ty::V(lanes, Scalar::I32), bytes, bytes]
                     }
                     Intrinsic::DotBf16 => vec![floats, Ty::V(32, Scalar::Bf16), Ty::V(32, Scalar::Bf16)],
+                    Intrinsic::RoundPairs => vec![out.ty.with(Scalar::F32); 2],
+                    Intrinsic::MatrixBf16 => {
+                        let words = |lanes: u32| Ty::V(lanes, Scalar::I32);
+                        vec![Ty::V(128, Scalar::F32), words(128), words(64)]
+                    }
                 };
-                types == wanted && out.ty == wanted[0]
+                let result = match op {
+                    Intrinsic::RoundPairs => out.ty.with(Scalar::I32),
+                    _ => wanted[0],
+                };
+                types == wanted && out.ty == result
             }
             _ => true,
         };

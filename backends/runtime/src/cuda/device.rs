@@ -16,7 +16,7 @@ use seqc_abi::{
 
 use crate::{Error, Result};
 
-/// Threads of a block: sixteen members.
+/// Threads of a block: eight members.
 const BLOCK: usize = 256;
 /// Blocks of a multiprocessor: registers of that many threads are there for every kernel.
 const BLOCKS: usize = 1;

@@ -141,6 +141,9 @@ fn lanes(o: &mut String, inst: &Inst) -> fmt::Result {
                 Intrinsic::DotUnsignedBytes => "llvm.x86.avx512.vpdpbusd.512",
                 Intrinsic::DotBf16 => "llvm.x86.avx512bf16.dpbf16ps.512",
                 Intrinsic::TakeSign => "llvm.x86.avx2.psign.b",
+                // Of devices, which have a printer of their own.
+                Intrinsic::RoundPairs => "llvm.nvvm.ff2bf16x2.rn",
+                Intrinsic::MatrixBf16 => "llvm.nvvm.mma.m16n8k16.row.col.bf16",
                 // Products alone: they are added by themselves.
                 Intrinsic::DotUnsignedPairs | Intrinsic::DotWords => return added(o, *op, *out, args),
             };

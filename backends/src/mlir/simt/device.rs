@@ -14,33 +14,32 @@ pub(super) enum Device {
     Fibers,
 }
 
-/// The functions of a device. A member is half of a warp: shuffles and meetings are of the threads of one half. `barrier.sync` holds the threads of a block; then one of them counts for it, until all blocks of the grid have come.
+/// The functions of a device. A member is a warp: shuffles and meetings are of all its threads. `barrier.sync` holds the threads of a block; then one of them counts for it, until all blocks of the grid have come.
 /// The counter is never set back: it has come when it reaches the next multiple of the number of blocks.
 const PTX: &str = r#"
 llvm.func internal @lane() -> i32 attributes {passthrough = ["alwaysinline", "convergent"]} {
-  %within = llvm.mlir.constant(15 : i32) : i32
   %0 = llvm.call_intrinsic "llvm.nvvm.read.ptx.sreg.laneid"() : () -> i32
-  %1 = llvm.and %0, %within : i32
-  llvm.return %1 : i32
-}
-llvm.func internal @half() -> i32 attributes {passthrough = ["alwaysinline", "convergent"]} {
-  %sixteen = llvm.mlir.constant(16 : i32) : i32
-  %ones = llvm.mlir.constant(65535 : i32) : i32
-  %0 = llvm.call_intrinsic "llvm.nvvm.read.ptx.sreg.laneid"() : () -> i32
-  %1 = llvm.and %0, %sixteen : i32
-  %2 = llvm.shl %ones, %1 : i32
-  llvm.return %2 : i32
+  llvm.return %0 : i32
 }
 llvm.func internal @shuffle(%v: i32, %from: i32) -> i32 attributes {passthrough = ["alwaysinline", "convergent"]} {
-  %all = llvm.call @half() : () -> i32
-  %segments = llvm.mlir.constant(4127 : i32) : i32
+  %all = llvm.mlir.constant(-1 : i32) : i32
+  %segments = llvm.mlir.constant(31 : i32) : i32
   %0 = llvm.call_intrinsic "llvm.nvvm.shfl.sync.idx.i32"(%all, %v, %from, %segments) : (i32, i32, i32, i32) -> i32
   llvm.return %0 : i32
 }
 llvm.func internal @meet() attributes {passthrough = ["alwaysinline", "convergent"]} {
-  %all = llvm.call @half() : () -> i32
+  %all = llvm.mlir.constant(-1 : i32) : i32
   llvm.call_intrinsic "llvm.nvvm.bar.warp.sync"(%all) : (i32) -> ()
   llvm.return
+}
+llvm.func internal @pairs(%a: f32, %b: f32) -> i32 attributes {passthrough = ["alwaysinline"]} {
+  %0 = llvm.call_intrinsic "llvm.nvvm.ff2bf16x2.rn"(%b, %a) : (f32, f32) -> vector<2xbf16>
+  %1 = llvm.bitcast %0 : vector<2xbf16> to i32
+  llvm.return %1 : i32
+}
+llvm.func internal @matrix(%a0: i32, %a1: i32, %a2: i32, %a3: i32, %b0: i32, %b1: i32, %c0: f32, %c1: f32, %c2: f32, %c3: f32) -> !llvm.struct<(f32, f32, f32, f32)> attributes {passthrough = ["alwaysinline", "convergent"]} {
+  %0 = llvm.call_intrinsic "llvm.nvvm.mma.m16n8k16.row.col.bf16"(%a0, %a1, %a2, %a3, %b0, %b1, %c0, %c1, %c2, %c3) : (i32, i32, i32, i32, i32, i32, f32, f32, f32, f32) -> !llvm.struct<(f32, f32, f32, f32)>
+  llvm.return %0 : !llvm.struct<(f32, f32, f32, f32)>
 }
 llvm.func internal @seqc_barrier(%counter: !llvm.ptr, %tid: i64, %threads: i64) attributes {passthrough = ["noinline", "convergent"]} {
   %zero = llvm.mlir.constant(0 : i32) : i32
@@ -74,23 +73,56 @@ const FIBERS: &str = r#"
 llvm.func @seqc_warp_lane() -> i32
 llvm.func @seqc_warp_shuffle(i32, i32) -> i32
 llvm.func @seqc_warp_meet()
+llvm.func @seqc_warp_pairs(f32, f32) -> i32
+llvm.func @seqc_warp_matrix(!llvm.ptr)
 llvm.func @seqc_warp_barrier(!llvm.ptr, i64, i64)
 llvm.func @seqc_warp_run(!llvm.ptr, !llvm.ptr, i64)
 llvm.func internal @lane() -> i32 attributes {passthrough = ["alwaysinline"]} {
   %0 = llvm.call @seqc_warp_lane() : () -> i32
   llvm.return %0 : i32
 }
-llvm.func internal @half() -> i32 attributes {passthrough = ["alwaysinline", "convergent"]} {
-  %sixteen = llvm.mlir.constant(16 : i32) : i32
-  %ones = llvm.mlir.constant(65535 : i32) : i32
-  %0 = llvm.call_intrinsic "llvm.nvvm.read.ptx.sreg.laneid"() : () -> i32
-  %1 = llvm.and %0, %sixteen : i32
-  %2 = llvm.shl %ones, %1 : i32
-  llvm.return %2 : i32
-}
 llvm.func internal @shuffle(%v: i32, %from: i32) -> i32 attributes {passthrough = ["alwaysinline"]} {
   %0 = llvm.call @seqc_warp_shuffle(%v, %from) : (i32, i32) -> i32
   llvm.return %0 : i32
+}
+llvm.func internal @pairs(%a: f32, %b: f32) -> i32 attributes {passthrough = ["alwaysinline"]} {
+  %0 = llvm.call @seqc_warp_pairs(%a, %b) : (f32, f32) -> i32
+  llvm.return %0 : i32
+}
+llvm.func internal @matrix(%a0: i32, %a1: i32, %a2: i32, %a3: i32, %b0: i32, %b1: i32, %c0: f32, %c1: f32, %c2: f32, %c3: f32) -> !llvm.struct<(f32, f32, f32, f32)> attributes {passthrough = ["noinline"]} {
+  %ten = llvm.mlir.constant(10 : i64) : i64
+  %words = llvm.alloca %ten x i32 : (i64) -> !llvm.ptr
+  %p0 = llvm.getelementptr %words[0] : (!llvm.ptr) -> !llvm.ptr, i32
+  llvm.store %a0, %p0 : i32, !llvm.ptr
+  %p1 = llvm.getelementptr %words[1] : (!llvm.ptr) -> !llvm.ptr, i32
+  llvm.store %a1, %p1 : i32, !llvm.ptr
+  %p2 = llvm.getelementptr %words[2] : (!llvm.ptr) -> !llvm.ptr, i32
+  llvm.store %a2, %p2 : i32, !llvm.ptr
+  %p3 = llvm.getelementptr %words[3] : (!llvm.ptr) -> !llvm.ptr, i32
+  llvm.store %a3, %p3 : i32, !llvm.ptr
+  %p4 = llvm.getelementptr %words[4] : (!llvm.ptr) -> !llvm.ptr, i32
+  llvm.store %b0, %p4 : i32, !llvm.ptr
+  %p5 = llvm.getelementptr %words[5] : (!llvm.ptr) -> !llvm.ptr, i32
+  llvm.store %b1, %p5 : i32, !llvm.ptr
+  %p6 = llvm.getelementptr %words[6] : (!llvm.ptr) -> !llvm.ptr, i32
+  llvm.store %c0, %p6 : f32, !llvm.ptr
+  %p7 = llvm.getelementptr %words[7] : (!llvm.ptr) -> !llvm.ptr, i32
+  llvm.store %c1, %p7 : f32, !llvm.ptr
+  %p8 = llvm.getelementptr %words[8] : (!llvm.ptr) -> !llvm.ptr, i32
+  llvm.store %c2, %p8 : f32, !llvm.ptr
+  %p9 = llvm.getelementptr %words[9] : (!llvm.ptr) -> !llvm.ptr, i32
+  llvm.store %c3, %p9 : f32, !llvm.ptr
+  llvm.call @seqc_warp_matrix(%words) : (!llvm.ptr) -> ()
+  %r0 = llvm.load %p6 : !llvm.ptr -> f32
+  %r1 = llvm.load %p7 : !llvm.ptr -> f32
+  %r2 = llvm.load %p8 : !llvm.ptr -> f32
+  %r3 = llvm.load %p9 : !llvm.ptr -> f32
+  %s0 = llvm.mlir.undef : !llvm.struct<(f32, f32, f32, f32)>
+  %s1 = llvm.insertvalue %r0, %s0[0] : !llvm.struct<(f32, f32, f32, f32)>
+  %s2 = llvm.insertvalue %r1, %s1[1] : !llvm.struct<(f32, f32, f32, f32)>
+  %s3 = llvm.insertvalue %r2, %s2[2] : !llvm.struct<(f32, f32, f32, f32)>
+  %s4 = llvm.insertvalue %r3, %s3[3] : !llvm.struct<(f32, f32, f32, f32)>
+  llvm.return %s4 : !llvm.struct<(f32, f32, f32, f32)>
 }
 llvm.func internal @meet() attributes {passthrough = ["alwaysinline"]} {
   llvm.call @seqc_warp_meet() : () -> ()
@@ -151,14 +183,14 @@ impl Device {
                 out,
                 r#"llvm.func ptx_kernelcc @{name}(%frame: !llvm.ptr, %stacks: !llvm.ptr) attributes {{passthrough = ["convergent"]}} {{
   %bytes = llvm.mlir.constant({STACK_BYTES} : i64) : i64
-  %four = llvm.mlir.constant(4 : i32) : i32
+  %five = llvm.mlir.constant(5 : i32) : i32
   %thread = llvm.call_intrinsic "llvm.nvvm.read.ptx.sreg.tid.x"() : () -> i32
   %block = llvm.call_intrinsic "llvm.nvvm.read.ptx.sreg.ctaid.x"() : () -> i32
   %width = llvm.call_intrinsic "llvm.nvvm.read.ptx.sreg.ntid.x"() : () -> i32
   %blocks = llvm.call_intrinsic "llvm.nvvm.read.ptx.sreg.nctaid.x"() : () -> i32
-  %groups = llvm.lshr %width, %four : i32
+  %groups = llvm.lshr %width, %five : i32
   %before = llvm.mul %block, %groups : i32
-  %group = llvm.lshr %thread, %four : i32
+  %group = llvm.lshr %thread, %five : i32
   %member = llvm.add %before, %group : i32
   %members = llvm.mul %blocks, %groups : i32
   %tid = llvm.zext %member : i32 to i64

@@ -4,7 +4,7 @@ use super::{
     member::{THREADS, held, of_thread, parts},
     printer::{LANE, Printer},
 };
-use crate::kernel::{Inst, Reduction, Scalar, Ty, Val};
+use crate::kernel::{Inst, Intrinsic, Reduction, Scalar, Ty, Val};
 
 /// Where the lanes of a part of a shuffle come from: a part of one operand.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,9 +31,33 @@ impl Printer<'_> {
             }
             Inst::Shuffle { out, a, b, lanes } => self.shuffle(*out, [*a, *b], lanes),
             Inst::Reduce { op, out, a } => self.reduce(*op, *out, *a),
-            // Instructions of other processors.
-            Inst::Intrinsic { op, .. } => debug_assert!(false, "{op:?} has no meaning here"),
+            Inst::Intrinsic { op, out, args } => self.intrinsic(*op, *out, args),
             _ => {}
+        }
+    }
+
+    fn intrinsic(&mut self, op: Intrinsic, out: Val, args: &[Val]) {
+        match op {
+            Intrinsic::RoundPairs => self.each(out, |p, n| {
+                let (a, b) = (p.part(args[0], n), p.part(args[1], n));
+                p.emit(format_args!("llvm.call @pairs({a}, {b}) : (f32, f32) -> i32"))
+            }),
+            Intrinsic::MatrixBf16 => {
+                let names: Vec<String> = [args[1], args[2], args[0]]
+                    .iter()
+                    .flat_map(|v| self.names(*v))
+                    .collect();
+                let (words, sums) = (["i32"; 6].join(", "), ["f32"; 4].join(", "));
+                let result = self.emit(format_args!(
+                    "llvm.call @matrix({}) : ({words}, {sums}) -> !llvm.struct<({sums})>",
+                    names.join(", ")
+                ));
+                self.each(out, |p, n| {
+                    p.emit(format_args!("llvm.extractvalue {result}[{n}] : !llvm.struct<({sums})>"))
+                });
+            }
+            // Instructions of other processors.
+            _ => debug_assert!(false, "{op:?} has no meaning here"),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::kernel::{Scalar, Ty};
 use seqc_abi::device;
 
-/// Threads of a member: half of a warp, since kernels for quantised weights take blocks of 16 numbers and more.
+/// Threads of a member: a warp.
 pub(super) const THREADS: u32 = device::MEMBER_THREADS as u32;
 
 /// Parts in which threads hold a value.

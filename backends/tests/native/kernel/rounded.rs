@@ -21,6 +21,7 @@ fn check(target: &TargetInfo, encoding: Encoding, k: usize) {
     let layout = RowLayout {
         rows: GemmRows::Together,
         form,
+        units: kernels::Units::Vectors,
     };
     let what = format!("{} {encoding} {form:?} k {k}", target.machine.name);
     let mut module = Module::default();

@@ -4,7 +4,7 @@ use crate::support::{Random, weights};
 use seqc_abi::batch::Run;
 use seqc_backends::{
     kernel::{Module, Space, interpret::Interpreter, verify::verify},
-    kernels::{self, GemmRows, RowForm, RowLayout},
+    kernels::{self, GemmRows, Parts, RowForm, RowLayout, Units},
     targets::TargetInfo,
 };
 use seqc_formats::Encoding;
@@ -12,6 +12,7 @@ use seqc_formats::Encoding;
 const FLOATS: RowLayout = RowLayout {
     rows: GemmRows::Together,
     form: RowForm::Floats,
+    units: Units::Vectors,
 };
 const ROWS: usize = 21;
 const TOKENS: usize = 3;
@@ -19,12 +20,20 @@ const TOKENS: usize = 3;
 const GAP: usize = 5;
 
 /// Names of the functions that multiply, and whether they take several tokens.
-fn products(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usize) -> [(String, bool); 3] {
-    [
+fn products(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usize) -> Vec<(String, bool)> {
+    let mut list = vec![
         (kernels::gemv(module, target, encoding, RowForm::Floats), false),
         (kernels::gemv_in_order(module, target, encoding), false),
         (kernels::gemm(module, target, encoding, k, FLOATS), true),
-    ]
+    ];
+    if target.micro_kernels.matrix_units.is_some() {
+        let units = Units::Matrices(Parts::Three);
+        list.push((
+            kernels::gemm(module, target, encoding, k, RowLayout { units, ..FLOATS }),
+            true,
+        ));
+    }
+    list
 }
 
 pub(super) fn bytes(values: &[f32]) -> Vec<u8> {
