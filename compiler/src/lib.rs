@@ -14,6 +14,7 @@ pub mod initial;
 pub mod known;
 pub mod library;
 pub mod model;
+mod names;
 mod package;
 pub mod pages;
 mod paths;

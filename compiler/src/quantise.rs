@@ -1,5 +1,9 @@
 //! Checkpoints in smaller encodings: which tensors of a model can have one, and the GGUF file of all.
 
+mod importance;
+
+pub(crate) use importance::Importance;
+
 use crate::{
     backend,
     diag::{Diagnostic, Placed},
@@ -29,6 +33,8 @@ pub(crate) struct Rules {
     pub(crate) encoding: Encoding,
     /// Patterns of names, of which the first that fits counts.
     pub(crate) named: Vec<(String, Encoding)>,
+    /// How much the columns of matrices count, where that was measured.
+    pub(crate) importance: Importance,
 }
 
 /// An encoding by the name that users write.
@@ -91,11 +97,12 @@ pub(crate) struct Quantised<'m> {
     checkpoint: &'m Checkpoint,
     keys: Keys,
     plans: Vec<Planned<'m>>,
+    importance: &'m Importance,
     written: Written,
 }
 
 /// What the model reads as matrices or tables alone gets the encoding that the rules say, all else stays as it is.
-pub(crate) fn quantised<'m>(built: &'m Built, rules: &Rules) -> Result<Quantised<'m>, Refusal> {
+pub(crate) fn quantised<'m>(built: &'m Built, rules: &'m Rules) -> Result<Quantised<'m>, Refusal> {
     let Some(checkpoint) = &built.tensors.checkpoint else {
         let message = "the model has no checkpoint whose weights could be quantised";
         return Err(Refusal("no-weights", message.to_owned()));
@@ -126,6 +133,7 @@ pub(crate) fn quantised<'m>(built: &'m Built, rules: &Rules) -> Result<Quantised
         keys: keys(built, checkpoint),
         checkpoint,
         plans,
+        importance: &rules.importance,
         written,
     })
 }
@@ -144,7 +152,9 @@ impl Quantised<'_> {
             let Some(tensor) = self.checkpoint.get(plan.name) else {
                 continue;
             };
-            let count = data(&tensor, plan.encoding, out)?;
+            let columns = plan.shape.last().copied().unwrap_or(1);
+            let importance = self.importance.of(plan.name, columns);
+            let count = data(&tensor, plan.encoding, importance, out)?;
             let padded = count.next_multiple_of(self.keys.alignment());
             out.write_all(&vec![0; padded - count]).map_err(failed)?;
             written.bytes += padded;
@@ -255,7 +265,12 @@ fn keys(built: &Built, checkpoint: &Checkpoint) -> Keys {
 }
 
 /// Writes the data of a tensor; gives its bytes.
-fn data(tensor: &TensorRef, encoding: Encoding, out: &mut impl Write) -> Result<usize, Refusal> {
+fn data(
+    tensor: &TensorRef,
+    encoding: Encoding,
+    importance: Option<&[f32]>,
+    out: &mut impl Write,
+) -> Result<usize, Refusal> {
     let failed = |error: std::io::Error| Refusal("write", error.to_string());
     let wrong = |message: String| Refusal("bad-tensor", message);
     if encoding == tensor.encoding {
@@ -270,7 +285,8 @@ fn data(tensor: &TensorRef, encoding: Encoding, out: &mut impl Write) -> Result<
         )));
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let block = encoding.block();
+    // A thread begins with a block, and where columns count differently with a row.
+    let block = importance.map_or(encoding.block(), <[f32]>::len);
     let part = (numbers.len() / threads + 1).min(PART).next_multiple_of(block);
     let (mut count, mut off) = (0, Off::default());
     let mut parts = numbers.chunks(part).peekable();
@@ -278,7 +294,7 @@ fn data(tensor: &TensorRef, encoding: Encoding, out: &mut impl Write) -> Result<
         let encoded: Vec<Option<(Vec<u8>, Off)>> = std::thread::scope(|scope| {
             let running: Vec<_> = { &mut parts }
                 .take(threads)
-                .map(|part| scope.spawn(move || encoded(part, encoding)))
+                .map(|part| scope.spawn(move || encoded(part, encoding, importance)))
                 .collect();
             running.into_iter().map(|thread| thread.join().ok().flatten()).collect()
         });
@@ -310,8 +326,11 @@ struct Off {
 }
 
 /// The bytes of numbers, and how far they are off.
-fn encoded(numbers: &[f32], encoding: Encoding) -> Option<(Vec<u8>, Off)> {
-    let bytes = encoding.encode(numbers)?;
+fn encoded(numbers: &[f32], encoding: Encoding, importance: Option<&[f32]>) -> Option<(Vec<u8>, Off)> {
+    let bytes = match importance {
+        Some(importance) => encoding.encode_rows(numbers, importance)?,
+        None => encoding.encode(numbers)?,
+    };
     let mut decoded = Vec::with_capacity(numbers.len());
     encoding.decode(&bytes, &mut decoded);
     let square = |x: f32| f64::from(x).powi(2);

@@ -25,10 +25,15 @@ pub enum Error {
 
 /// The evaluator of a model with its parameters.
 pub fn evaluator(built: &Built) -> Result<ModelEvaluator, Error> {
-    let mut cache: HashMap<Vec<String>, Vec<f64>> = HashMap::new();
     // Rounding stands in front of what passes find to be products.
     let rounded = (built.model.activations != Activations::F32).then(|| backend::canonical(&built.model));
-    ModelEvaluator::new(rounded.as_ref().unwrap_or(&built.model), |call, n| {
+    evaluator_of(built, rounded.as_ref().unwrap_or(&built.model))
+}
+
+/// The evaluator of another form of a model, with its parameters.
+pub(crate) fn evaluator_of(built: &Built, model: &Model) -> Result<ModelEvaluator, Error> {
+    let mut cache: HashMap<Vec<String>, Vec<f64>> = HashMap::new();
+    ModelEvaluator::new(model, |call, n| {
         let source = &built.model.calls[call].params[n];
         let graph = built.model.graph(&built.model.calls[call]);
         let shape = graph.params[n].ty.sizes();
@@ -233,7 +238,11 @@ pub fn run_given(built: &Built, given: &Given<'_>) -> Result<Vec<Output>, Error>
 }
 
 /// Refuses integers outside the tables that they index.
-fn check_range(inputs: &[ModelInput], vocabularies: &[Option<usize>], rows: &[Vec<Tensor>]) -> Result<(), Error> {
+pub(crate) fn check_range(
+    inputs: &[ModelInput],
+    vocabularies: &[Option<usize>],
+    rows: &[Vec<Tensor>],
+) -> Result<(), Error> {
     for (n, (input, rows_of)) in inputs.iter().zip(vocabularies).enumerate() {
         let Some(count) = rows_of else { continue };
         for (at, row) in rows.iter().enumerate() {

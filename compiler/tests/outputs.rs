@@ -354,3 +354,58 @@ stack:
         "{said}"
     );
 }
+
+/// Scales that are searched with the mean squares of what is multiplied in a text serve that text better.
+#[test]
+fn importance_of_a_text_lowers_its_error() {
+    let dir = folder("importance");
+    let model = "version: 1
+model: m
+sizes: {d: 256, vocab: 64}
+weights: {file: m.safetensors}
+stack:
+  - embed: {vocab: vocab}
+  - swiglu: {hidden: 512}
+    block: {pre_norm: {eps: 1e-5}}
+  - head: {vocab: vocab}
+";
+    write(&dir.join("m.yaml"), model);
+    ok(&dir, &["init", "m.yaml", "-o", "m.safetensors"]);
+    write(&dir.join("rules.yaml"), "\"embed*\": bf16\n");
+    let logits = |set: &[&str]| {
+        let words = ["eval", "m.yaml", "--tokens", "5", "-o", "y.st"];
+        ok(&dir, &[&words, set].concat());
+        let file = seqc_checkpoint::Checkpoint::open(dir.join("y.st")).unwrap_or_else(|e| panic!("{e}"));
+        file.get("logits").and_then(|y| y.to_f32().ok()).unwrap_or_default()
+    };
+    let whole = logits(&[]);
+    let words = [
+        "quantise",
+        "m.yaml",
+        "--type",
+        "q3_k",
+        "--rules",
+        "rules.yaml",
+        "--force",
+        "-o",
+        "m.gguf",
+    ];
+    let off = |more: &[&str]| {
+        ok(&dir, &[&words, more].concat());
+        let found = logits(&["--set", "weights.file=m.gguf"]);
+        whole.iter().zip(&found).map(|(a, b)| (a - b) * (a - b)).sum::<f32>()
+    };
+    let plain = off(&[]);
+    write(&dir.join("tokens.json"), "{\"tokens\": [5, 5]}");
+    let weighted = off(&["--importance", "tokens.json"]);
+    assert!(weighted < 0.8 * plain, "{weighted} after {plain}");
+    for (tokens, says) in [
+        ("[64]", "must be from 0 to 63"),
+        ("{\"text\": 1}", "a list of tokens is expected"),
+        ("[]", "a list"),
+    ] {
+        write(&dir.join("tokens.json"), tokens);
+        let said = refused(&dir, &[&words[..], &["--importance", "tokens.json"]].concat());
+        assert!(said.contains(says), "{tokens}: {said}");
+    }
+}

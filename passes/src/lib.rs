@@ -20,7 +20,7 @@ pub mod sign;
 pub mod simplify;
 
 pub use pass::{Law, Pass};
-pub use round_activations::round_activations;
+pub use round_activations::{round_activations, stored_matrix};
 use seqc_ir::{Graph, Model, verify::verify};
 
 /// All passes, in order.

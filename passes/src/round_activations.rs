@@ -18,7 +18,7 @@ pub fn round_activations(graph: &mut Graph, encodings: &[Encoding], activations:
             continue;
         }
         let operands = graph.operands(v);
-        let encoding = parameter(graph, operands[0]).and_then(|n| encodings.get(n));
+        let encoding = stored_matrix(graph, operands[0]).and_then(|n| encodings.get(n));
         let Some(rounding) = encoding.and_then(|encoding| rounding(*encoding, activations)) else {
             continue;
         };
@@ -47,7 +47,7 @@ fn rounding(weights: Encoding, activations: Activations) -> Option<Rounding> {
 }
 
 /// The parameter that a matrix is, behind reshapes.
-fn parameter(graph: &Graph, matrix: Value) -> Option<usize> {
+pub fn stored_matrix(graph: &Graph, matrix: Value) -> Option<usize> {
     let mut at = matrix;
     while *graph.op(at) == Op::Reshape {
         at = graph.operands(at)[0];

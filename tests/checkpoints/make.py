@@ -4,7 +4,7 @@ usage: make.py [NAME ...]            writes NAME/config.json, NAME/model.safeten
 
 Every parameter is drawn at a size that lets each part of the model show in the result, and rounded to bf16, in which the checkpoint is stored.
 The checkpoint is then read again from its files, and the result computed in f32: `input_ids` [20] i64 and `logits` [20, vocab] (for a model
-without a head `hidden` [20, d]; of a model with an encoder also what that reads, `source` [27]).
+without a head `hidden` [20, d]; of a model with an encoder also what that reads, `source` [27], or of speech `features` [rows, 2 bins]).
 
 needs: pip install torch transformers safetensors
 """
@@ -13,7 +13,7 @@ import json, pathlib, sys
 sys.path.pop(0)  # Folders here have the names of packages.
 import torch, transformers
 from safetensors.torch import save_file
-from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForImageTextToText, AutoModelForSpeechSeq2Seq
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 HERE = pathlib.Path(__file__).parent
@@ -36,6 +36,10 @@ def bare(kind, **settings):
     return CONFIG_MAPPING[kind](**settings)
 
 
+# Images, of which texts have none.
+IMAGES = dict(image_token_id=VOCAB - 1, image_token_index=VOCAB - 1)
+EYES = dict(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, image_size=8, patch_size=4)
+
 SLIDING_FIRST = ["sliding_attention", "full_attention"]
 
 LATENT = dict(q_lora_rank=12, kv_lora_rank=16, qk_nope_head_dim=8, qk_rope_head_dim=4, v_head_dim=6)
@@ -44,17 +48,34 @@ FALCON = dict(lm_head_multiplier=0.5, embedding_multiplier=3.0, mlp_multipliers=
               attention_in_multiplier=1.2, ssm_multipliers=[0.9, 0.8, 1.1, 1.2, 0.7], ssm_in_multiplier=1.3, ssm_out_multiplier=0.6)
 
 ENCODERS = ["bert", "roberta", "modernbert"]
-TWO = ["t5", "bart"]  # Encoders with a decoder.
+TWO = ["t5", "bart", "whisper"]  # Encoders with a decoder.
 
 T5 = dict(vocab_size=VOCAB, d_model=32, d_kv=6, d_ff=40, num_layers=2, num_decoder_layers=3, num_heads=4, relative_attention_num_buckets=8,
           relative_attention_max_distance=12, decoder_start_token_id=0)
 
+# As in all published ones.
+PUBLISHED_T5 = dict(num_decoder_layers=2, relative_attention_num_buckets=32, relative_attention_max_distance=128)
+
 CONFIGS = {
     "t5": lambda: bare("t5", **T5),
     "t5-gated": lambda: bare("t5", **T5, feed_forward_proj="gated-gelu", tie_word_embeddings=False),
+    "t5-published": lambda: bare("t5", **{**T5, **PUBLISHED_T5}),
+    "t5-later": lambda: bare("t5", **{**T5, **PUBLISHED_T5}, feed_forward_proj="gated-gelu", tie_word_embeddings=False),
     "bart": lambda: bare("bart", vocab_size=VOCAB, d_model=32, max_position_embeddings=64, encoder_layers=2, decoder_layers=2, encoder_ffn_dim=40,
                          decoder_ffn_dim=48, encoder_attention_heads=4, decoder_attention_heads=2, scale_embedding=True, bos_token_id=1,
                          eos_token_id=2, pad_token_id=0, decoder_start_token_id=2, forced_eos_token_id=2),
+    "whisper": lambda: bare("whisper", vocab_size=VOCAB, d_model=32, num_mel_bins=10, max_source_positions=13, max_target_positions=64,
+                            encoder_layers=2, decoder_layers=2, encoder_ffn_dim=40, decoder_ffn_dim=48, encoder_attention_heads=4,
+                            decoder_attention_heads=2, bos_token_id=1, eos_token_id=2, pad_token_id=0, decoder_start_token_id=2),
+    # The text halves of models that also see images.
+    "gemma3-images": lambda: bare("gemma3", **IMAGES, text_config=dict(**COMMON, head_dim=16, sliding_window=6, query_pre_attn_scalar=16),
+                                  vision_config=dict(model_type="siglip_vision_model", **EYES)),
+    "mistral3": lambda: bare("mistral3", **IMAGES, text_config=dict(model_type="mistral", **COMMON, head_dim=8),
+                             vision_config=dict(model_type="pixtral", **EYES)),
+    "qwen3_vl": lambda: bare("qwen3_vl", **IMAGES, text_config=dict(**COMMON, head_dim=16, tie_word_embeddings=False, rope_parameters=dict(
+        rope_type="default", rope_theta=500.0, mrope_section=[4, 2, 2], mrope_interleaved=True)),
+                             vision_config=dict(depth=1, hidden_size=8, intermediate_size=8, num_heads=2, out_hidden_size=32, patch_size=2,
+                                                num_position_embeddings=4, deepstack_visual_indexes=[0])),
     "llama": lambda: common("llama"),
     "llama-fp8": lambda: common("llama", hidden_size=160, num_attention_heads=4, intermediate_size=136, num_hidden_layers=1),
     "qwen2-full": lambda: common("qwen2"),
@@ -179,6 +200,9 @@ CONFIGS = {
                               linear_attn_beta_factor=1.1, mlp_alpha_factor=0.9, mlp_beta_factor=1.3),
     "deepseek_v2-lite": lambda: common("deepseek_v2", num_key_value_heads=4, **{**LATENT, "q_lora_rank": None}, n_routed_experts=4,
                                        n_shared_experts=1, num_experts_per_tok=2, moe_intermediate_size=16),
+    "minimax_m2": lambda: common("minimax_m2", head_dim=8, num_local_experts=4, num_experts_per_tok=2, intermediate_size=24, rope_parameters=dict(
+        rope_type="default", rope_theta=500.0, partial_rotary_factor=0.5)),
+    "nemotron": lambda: common("nemotron", head_dim=8),
     "mixtral": lambda: common("mixtral", num_local_experts=4, sliding_window=6),
     "qwen3_moe": lambda: common("qwen3_moe", num_hidden_layers=3, mlp_only_layers=[1], moe_intermediate_size=24, num_experts=4,
                                 num_experts_per_tok=2, head_dim=8, norm_topk_prob=True),
@@ -259,7 +283,9 @@ def make(name):
     generator = torch.Generator().manual_seed(1)
     config = CONFIGS[name]()
     config._attn_implementation = "eager"
-    kind = AutoModel if config.model_type in ENCODERS else AutoModelForSeq2SeqLM if config.model_type in TWO else AutoModelForCausalLM
+    kind = (AutoModel if config.model_type in ENCODERS else AutoModelForSpeechSeq2Seq if hasattr(config, "num_mel_bins")
+            else AutoModelForImageTextToText if hasattr(config, "vision_config")
+            else AutoModelForSeq2SeqLM if config.model_type in TWO else AutoModelForCausalLM)
     model = kind.from_config(config, attn_implementation="eager").float()
     with torch.no_grad():
         fill(model, generator)
@@ -283,8 +309,15 @@ def make(name):
     if kind is AutoModelForSeq2SeqLM:
         source = torch.randint(3, VOCAB, (1, LENGTH + 7), generator=generator)
         inputs["source"] = source[0]
+    elif kind is AutoModelForSpeechSeq2Seq:
+        source = torch.randn(1, config.num_mel_bins, 2 * config.max_source_positions, generator=generator)
+        # A row is two frames.
+        inputs["features"] = source[0].T.reshape(config.max_source_positions, -1).contiguous()
     with torch.no_grad():
-        out = read(source, decoder_input_ids=tokens, use_cache=False) if kind is AutoModelForSeq2SeqLM else read(tokens, use_cache=False) if kind is AutoModelForCausalLM else read(tokens)
+        if config.model_type in TWO:
+            out = read(source, decoder_input_ids=tokens, use_cache=False)
+        else:
+            out = read(tokens) if kind is AutoModel else read(tokens, use_cache=False)
     key, result = ("logits", out.logits) if hasattr(out, "logits") else ("hidden", out.last_hidden_state)
     save_file({**inputs, key: result[0].float().contiguous()}, folder / "expected.safetensors")
     size = sum(f.stat().st_size for f in folder.iterdir())

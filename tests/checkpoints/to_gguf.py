@@ -16,7 +16,7 @@ NAMES = ["llama", "mixtral-full", "qwen2-full", "qwen3", "qwen3_moe-all", "qwen2
          "phi3", "phi3-long", "gpt2", "gpt_neox", "gpt_neox-serial", "mamba", "mamba2", "lfm2", "granite",
          "granitemoe", "granitemoehybrid", "granitemoehybrid-nope", "falcon_h1-plain", "falcon_h1-after",
          "deepseek_v2-scaled", "deepseek_v2-lite", "deepseek_v3", "gpt_oss-bounded", "bert", "nemotron_h",
-         "nemotron_h-experts", "jamba", "rwkv6", "rwkv7"]
+         "nemotron_h-experts", "jamba", "rwkv6", "rwkv7", "t5-published", "t5-later"]
 
 # Their conversion multiplies matrices.
 SCALED = ["falcon_h1-plain", "falcon_h1-after"]

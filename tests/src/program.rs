@@ -37,6 +37,8 @@ pub struct Way<'a> {
     pub threads: usize,
     /// What the encoder reads, of a model that has one.
     pub source: &'a [i64],
+    /// A file with what the encoder reads, where that is no tokens.
+    pub source_input: Option<&'a Path>,
     /// Start from this saved state.
     pub load: Option<&'a Path>,
     /// Cut that state after so many tokens.
@@ -57,7 +59,11 @@ impl Way<'_> {
         if let Some(tokens) = self.truncate {
             args.extend(["--truncate".to_owned(), tokens.to_string()]);
         }
-        let files = [("--load-state", self.load), ("--save-state", self.save)];
+        let files = [
+            ("--source-input", self.source_input),
+            ("--load-state", self.load),
+            ("--save-state", self.save),
+        ];
         for (flag, path) in files.into_iter().filter_map(|(flag, path)| Some((flag, path?))) {
             args.extend([flag.to_owned(), path.display().to_string()]);
         }

@@ -7,12 +7,22 @@ use crate::{
     block::{Block, Factors, Groups, Unit},
     half::{nearest_f16, put_half},
 };
-use fit::{Affine, affine, leveled, nearest_level, scaled};
+use fit::{Affine, Weighted, affine, leveled, nearest_level, scaled};
 
 impl Encoding {
     /// The bytes of numbers that are whole blocks: of blocks, each nearest to what it stands for under scales that are searched for
     /// the least squared error, in which large numbers count more. `None` where nothing is written in this encoding.
     pub fn encode(self, numbers: &[f32]) -> Option<Vec<u8>> {
+        self.encode_by(numbers, None)
+    }
+
+    /// The same of whole rows, where the error of a number also counts as much as its column in `importance`: scales are searched for the
+    /// least squared error of products with vectors whose mean squares these are.
+    pub fn encode_rows(self, numbers: &[f32], importance: &[f32]) -> Option<Vec<u8>> {
+        self.encode_by(numbers, Some(importance))
+    }
+
+    fn encode_by(self, numbers: &[f32], importance: Option<&[f32]>) -> Option<Vec<u8>> {
         let each = |bytes: fn(f32) -> u16| numbers.iter().flat_map(|x| bytes(*x).to_le_bytes()).collect();
         match self.native()? {
             Native::F32 => Some(numbers.iter().flat_map(|x| x.to_le_bytes()).collect()),
@@ -20,10 +30,11 @@ impl Encoding {
             Native::Bf16 => Some(each(bfloat16::nearest_bf16)),
             Native::Block(block) => {
                 let mut bytes = Vec::with_capacity(numbers.len() / self.block() * self.block_bytes());
-                for numbers in numbers.chunks_exact(self.block()) {
+                for (n, numbers) in numbers.chunks_exact(self.block()).enumerate() {
                     let start = bytes.len();
                     bytes.resize(start + self.block_bytes(), 0);
-                    write(block, numbers, &mut bytes[start..]);
+                    let of_block = importance.map(|row| &row[n * self.block() % row.len()..][..self.block()]);
+                    write(block, numbers, of_block, &mut bytes[start..]);
                 }
                 Some(bytes)
             }
@@ -31,9 +42,9 @@ impl Encoding {
     }
 }
 
-fn write(block: &Block, numbers: &[f32], bytes: &mut [u8]) {
+fn write(block: &Block, numbers: &[f32], importance: Option<&[f32]>, bytes: &mut [u8]) {
     let bits = block.bits();
-    let fit = |numbers: &[f32]| match block.minimum {
+    let fit = |numbers: Weighted<'_>| match block.minimum {
         // The minima of groups are subtracted and have no sign.
         Some(_) => affine(numbers, (1 << bits) - 1, block.groups.is_some()),
         None => Affine {
@@ -46,7 +57,7 @@ fn write(block: &Block, numbers: &[f32], bytes: &mut [u8]) {
     };
     match block.groups {
         None => {
-            let found = fit(numbers);
+            let found = fit(Weighted::new(numbers, importance));
             let scaling = Affine {
                 scale: block.put_scale(bytes, found.scale),
                 minimum: block.minimum.map_or(0.0, |at| put_half(bytes, at, found.minimum)),
@@ -54,7 +65,11 @@ fn write(block: &Block, numbers: &[f32], bytes: &mut [u8]) {
             integers(block, numbers, 0, scaling, bytes);
         }
         Some(groups) => {
-            let found: Vec<Affine> = numbers.chunks(groups.size).map(fit).collect();
+            let weighted = |(g, numbers): (usize, _)| {
+                let of_group = importance.map(|all| &all[g * groups.size..][..groups.size]);
+                fit(Weighted::new(numbers, of_group))
+            };
+            let found: Vec<Affine> = numbers.chunks(groups.size).enumerate().map(weighted).collect();
             let scalings = factors(block, groups, &found, bytes);
             for (g, (numbers, scaling)) in numbers.chunks(groups.size).zip(scalings).enumerate() {
                 integers(block, numbers, g * groups.size, scaling, bytes);
@@ -222,6 +237,37 @@ mod tests {
                 let off = error(encoding, &numbers(2048, seed));
                 assert!(off <= most, "{name}: off by {off}");
             }
+        }
+    }
+
+    #[test]
+    fn errors_move_to_where_they_count_little() {
+        let numbers = numbers(2048, 5);
+        let importance: Vec<f32> = (0..512).map(|i| if i % 7 == 0 { 100.0 } else { 0.01 }).collect();
+        for encoding in Encoding::all_native().filter(|encoding| encoding.block() > 1) {
+            let counted = |bytes: Option<Vec<u8>>| {
+                let mut decoded = Vec::new();
+                assert!(encoding.decode(&bytes.expect("bytes"), &mut decoded));
+                let off = numbers.iter().zip(&decoded).map(|(a, b)| (a - b) * (a - b));
+                off.enumerate().map(|(i, off)| importance[i % 512] * off).sum::<f32>()
+            };
+            let (plain, weighted) = (
+                counted(encoding.encode(&numbers)),
+                counted(encoding.encode_rows(&numbers, &importance)),
+            );
+            // The scale of eight bits, and one that is a power of two, is not searched for.
+            let fixed = matches!(encoding, Encoding::Q8_0 | Encoding::Mxfp4);
+            let less = if fixed {
+                weighted <= plain
+            } else {
+                weighted < 0.9 * plain
+            };
+            assert!(less, "{encoding}: {weighted} after {plain}");
+            assert_eq!(
+                encoding.encode_rows(&numbers, &[1.0; 512]),
+                encoding.encode(&numbers),
+                "{encoding}"
+            );
         }
     }
 

@@ -1,11 +1,15 @@
 //! `seqc quantise`: the checkpoint of a model with smaller weights.
 
 use super::session::{ModelArgs, OK, Session};
-use crate::quantise::{self, Refusal, Rules};
+use crate::{
+    model::Built,
+    quantise::{self, Importance, Refusal, Rules},
+};
 use clap::Args;
 use seqc_checkpoint::{output::Output, read_at_most};
 use seqc_formats::Encoding;
 use seqc_grammar::yaml::MAX_TEXT;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -20,6 +24,9 @@ pub(crate) struct QuantiseArgs {
     /// YAML file with types of some of them by name: `"*embed_tokens*": q6_k`
     #[arg(long, value_name = "FILE.yaml")]
     rules: Option<PathBuf>,
+    /// Tokens of a text, as `PROGRAM tokenize --json` prints them: errors count by the mean squares of what is multiplied there
+    #[arg(long, value_name = "TOKENS.json")]
+    importance: Option<PathBuf>,
     /// The GGUF file to write
     #[arg(short, long, value_name = "FILE.gguf")]
     output: PathBuf,
@@ -45,11 +52,23 @@ pub(crate) fn quantise(session: &mut Session, args: &QuantiseArgs) -> u8 {
         Err(status) => return status,
     };
     let mut inputs = built.inputs.clone();
-    inputs.extend(args.rules.clone());
+    inputs.extend(args.rules.iter().chain(&args.importance).cloned());
     if let Err(status) = session.may_replace(&args.output, &inputs, None, args.force) {
         return status;
     }
-    let quantised = match quantise::quantised(&built, &Rules { encoding, named }) {
+    let importance = match &args.importance {
+        None => Importance::default(),
+        Some(path) => match importance(session, path, &built) {
+            Ok(importance) => importance,
+            Err(status) => return status,
+        },
+    };
+    let rules = Rules {
+        encoding,
+        named,
+        importance,
+    };
+    let quantised = match quantise::quantised(&built, &rules) {
         Ok(quantised) => quantised,
         Err(Refusal(code, message)) => return session.fail(code, message),
     };
@@ -106,4 +125,25 @@ fn named(session: &mut Session, path: &Path) -> Result<Vec<(String, Encoding)>, 
     let text = text.map_err(|error| session.fail("usage", format!("--rules {}: {error}", path.display())))?;
     let id = session.sources.add(path.display().to_string(), text);
     quantise::rules(id, &session.sources).map_err(|d| session.report(&d))
+}
+
+/// How much columns count for the tokens of a file.
+fn importance(session: &mut Session, path: &Path, built: &Built) -> Result<Importance, u8> {
+    let shown = path.display();
+    let wrong = |why: String| format!("--importance {shown}: {why}");
+    let text = read_at_most(path, MAX_TEXT as u64).map_err(|error| session.fail("usage", wrong(error.to_string())))?;
+    let tokens = tokens(&text).map_err(|why| session.fail("usage", wrong(why)))?;
+    let progress = session.progress(format!("reading {} tokens", tokens.len()));
+    let found = Importance::of_text(built, &tokens);
+    drop(progress);
+    found.map_err(|error| session.fail("eval", wrong(error.to_string())))
+}
+
+/// A list of ids, or the object that has it under `tokens`.
+fn tokens(text: &[u8]) -> Result<Vec<i64>, String> {
+    let wrong = "a list of tokens is expected, as `PROGRAM tokenize --json` prints it";
+    let value: Value = serde_json::from_slice(text).map_err(|error| format!("{wrong}: {error}"))?;
+    let list = value.get("tokens").unwrap_or(&value).as_array();
+    let ids = list.and_then(|list| list.iter().map(Value::as_i64).collect::<Option<Vec<i64>>>());
+    ids.filter(|ids| !ids.is_empty()).ok_or_else(|| wrong.to_owned())
 }

@@ -258,7 +258,11 @@ impl Session {
                 return Err(self.report(&[d.help("give an existing checkpoint, or `none` for no checkpoint")]));
             }
         };
-        Ok(ReadOptions { set, weights })
+        Ok(ReadOptions {
+            set,
+            weights,
+            expected: None,
+        })
     }
 
     /// Reads a model; on failure its problems are reported and the exit status given.

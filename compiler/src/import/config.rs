@@ -1,8 +1,13 @@
 //! A checkpoint's configuration: JSON with dotted paths, or the keys of a GGUF file.
 
-use super::error::bare;
-use crate::{diag::Diagnostic, known::Known};
+use super::{error::bare, half::Half};
+use crate::{
+    diag::Diagnostic,
+    known::Known,
+    model::{Expected, Other},
+};
 use seqc_checkpoint::{Checkpoint, Value as Gguf};
+use seqc_formats::Encoding;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +22,9 @@ const QUANTISED: &[&str] = &[
     "text_config.quantization_config",
     "text_config.compression_config",
 ];
+
+/// Keys under which the configuration of a model of text and something else has that of its text half.
+const HALVES: &[&str] = &["text_config", "llm_config", "language_config"];
 
 /// What a configuration says.
 pub(super) struct Config {
@@ -62,6 +70,55 @@ impl Config {
     /// Whether it is the metadata of a GGUF file.
     pub(super) fn is_gguf(&self) -> bool {
         matches!(self.kind, Kind::Gguf(_))
+    }
+
+    /// The half of it that reads text: what it says of that, and of both.
+    pub(super) fn text_half(&self) -> Option<Half> {
+        let Kind::Json(Value::Object(root)) = &self.kind else {
+            return None;
+        };
+        let (key, inner) = HALVES
+            .iter()
+            .find_map(|key| Some((*key, root.get(*key)?.as_object()?)))?;
+        let mut both = root.clone();
+        both.retain(|name, value| name != "model_type" && name != key && !value.is_object());
+        both.extend(inner.clone().into_iter().filter(|(_, value)| !value.is_null()));
+        // What is quantised is said once for both.
+        for name in QUANTISED.iter().filter_map(|name| root.get_key_value(*name)) {
+            both.entry(name.0).or_insert_with(|| name.1.clone());
+        }
+        Some(Half {
+            config: Config {
+                path: self.path.clone(),
+                kind: Kind::Json(Value::Object(both)),
+            },
+            key,
+            whole: self.text(self.kind_key()).unwrap_or_default(),
+        })
+    }
+
+    /// How weights that are not there yet will be stored, where this says so.
+    pub(super) fn expected(&self) -> Option<Expected> {
+        let most = match self.text("quantization_config.quant_method").as_deref() {
+            Some("fp8") => Some(Encoding::F8_E4M3),
+            Some("mxfp4") => Some(Encoding::Mxfp4),
+            _ => None,
+        };
+        let plain = match self.text("dtype").or_else(|| self.text("torch_dtype")).as_deref() {
+            Some("bfloat16") => Encoding::Bf16,
+            Some("float16") => Encoding::F16,
+            Some("float32") => Encoding::F32,
+            _ => most.map(|_| Encoding::Bf16)?,
+        };
+        // Tables and heads are never quantised with the layers.
+        let mut names: Vec<String> = ["embed_tokens", "lm_head"].map(str::to_owned).to_vec();
+        if let Ok(Some(Known::List(listed))) = self.get("quantization_config.modules_to_not_convert") {
+            names.extend(listed.iter().map(Known::to_string));
+        }
+        Some(Expected {
+            most: most.unwrap_or(plain),
+            other: most.map(|_| Other { encoding: plain, names }),
+        })
     }
 
     /// The key that names the architecture.

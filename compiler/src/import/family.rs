@@ -11,9 +11,10 @@ use crate::{
     effective::quoted,
     known::{self, Env, Known, Problem},
     model::values,
+    names::Names,
     source::{FileId, Place, Sources},
 };
-use seqc_checkpoint::Checkpoint;
+use seqc_checkpoint::{Checkpoint, TensorRef};
 use seqc_grammar::{
     ast::{Expr, ExprKind, Span},
     yaml::{Node, parse_yaml},
@@ -110,10 +111,12 @@ impl Family {
         &self,
         config: &Config,
         tensors: Option<&Checkpoint>,
+        named: &Names,
     ) -> Result<Vec<(String, Known)>, Diagnostic> {
         let mut env = ConfigEnv {
             config,
             tensors,
+            named,
             names: HashMap::new(),
         };
         let mut out = Vec::new();
@@ -186,6 +189,8 @@ pub(super) fn spelled(value: &Known, sizes: &[(String, Known)]) -> String {
 struct ConfigEnv<'a> {
     config: &'a Config,
     tensors: Option<&'a Checkpoint>,
+    /// What names of tensors are in the file.
+    named: &'a Names,
     names: HashMap<String, Known>,
 }
 
@@ -198,8 +203,12 @@ impl ConfigEnv<'_> {
         }
     }
 
+    fn tensor(&self, name: &str) -> Option<TensorRef<'_>> {
+        self.tensors?.get(&self.named.in_file(name))
+    }
+
     fn has_tensor(&self, name: &str) -> bool {
-        self.tensors.is_some_and(|tensors| tensors.get(name).is_some())
+        self.tensor(name).is_some()
     }
 
     fn count(&self, arg: Option<&Expr>, wrong: &Problem) -> Result<usize, Problem> {
@@ -289,7 +298,7 @@ impl Env for ConfigEnv<'_> {
             "tensors" => self.tensors(args, span),
             "per_layer" => self.per_layer(args, span),
             "shape" => self.key(args, span).and_then(|name| {
-                let found = self.tensors.and_then(|t| t.get(&name));
+                let found = self.tensor(&name);
                 let missing = || Problem::new(span, format!("there is no tensor `{name}`"));
                 let shape = found.ok_or_else(missing)?.shape;
                 Ok(Known::List(shape.iter().map(|n| Known::Num(*n as f64)).collect()))

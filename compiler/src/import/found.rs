@@ -251,7 +251,7 @@ fn tokenizer_warning(dir: &Path, has: &impl Fn(&str) -> bool) -> Option<Diagnost
     );
     let dir = dir.display();
     Some(Diagnostic::warning("no-tokenizer", message).help(format!(
-        "make tokenizer.json: python3 -c \"from transformers import AutoTokenizer as T; T.from_pretrained('{dir}').save_pretrained('{dir}')\", then \
+        "make tokenizer.json: pip install transformers sentencepiece protobuf; python3 -c \"from transformers import AutoTokenizer as T; T.from_pretrained('{dir}').save_pretrained('{dir}')\", then \
          import again"
     )))
 }

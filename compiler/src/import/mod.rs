@@ -7,6 +7,7 @@ mod config;
 mod error;
 mod family;
 mod found;
+mod half;
 mod origins;
 mod places;
 mod references;
@@ -26,9 +27,13 @@ use config::Config;
 use error::bare;
 use family::Family;
 use found::Found;
+use half::Half;
 use origins::Origins;
 use seqc_checkpoint::{Checkpoint, unquantised};
-use std::path::{Path, PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 /// What is imported.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +105,15 @@ pub fn read(path: &Path, sources: &mut Sources, options: &ReadOptions) -> Result
     };
     let (found, written) = write(request, sources).map_err(|d| vec![d])?;
     let shown = output.display().to_string();
+    let expected = if found.weights.exists() {
+        None
+    } else {
+        found.config.expected()
+    };
+    let options = &ReadOptions {
+        expected,
+        ..options.clone()
+    };
     let built = model::read_text(&output, written.text.clone(), sources, options);
     let mut built = built.map_err(|mut problems| {
         written.translate(&mut problems, &shown, sources);
@@ -127,12 +141,11 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(Found, Origins)
         let shown = checkpoint.display();
         return Err(bare(format!("{shown}: no such file or directory")));
     }
-    let found = found::find(checkpoint)?;
-    let config = &found.config;
-    if let Some(method) = config.quantised() {
+    let mut found = found::find(checkpoint)?;
+    if let Some(method) = found.config.quantised() {
         let message = format!(
             "{}: the weights are quantised in an unsupported form ({method})",
-            config.shown()
+            found.config.shown()
         );
         return Err(bare(message).help(unquantised()));
     }
@@ -145,17 +158,24 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(Found, Origins)
         Some(path) => Some(path.to_owned()),
         None => places::beside(checkpoint),
     };
-    // A family of the user's own has a folder, in which its layer files are.
-    let (family, home) = match own {
-        Some(path) => (given(&path, config, sources)?, path.parent().map(Path::to_owned)),
-        None => choose(config, sources)?,
+    let half = found.config.text_half();
+    let Chosen { family, home, of_half } = match own {
+        Some(path) => given(&path, &found.config, half.as_ref(), sources)?,
+        None => choose(&found.config, half.as_ref(), sources)?,
     };
+    let mut place = half::Place::default();
+    if let Some(half) = half.filter(|_| of_half) {
+        place = half.place(opened.as_ref());
+        found.warnings.push(half.warning(&place));
+        found.config = half.config;
+    }
+    let config = &found.config;
     let name = checkpoint
         .canonicalize()
         .ok()
         .and_then(|p| p.file_stem().map(|s| s.to_string_lossy().into_owned()))
         .unwrap_or_else(|| family.name.clone());
-    let sizes = family.sizes(config, opened.as_ref())?;
+    let sizes = family.sizes(config, opened.as_ref(), &place.names)?;
     let base = output.parent().unwrap_or(Path::new("")).to_path_buf();
     let mut written = Origins::default();
     let head = format!("# {}\nversion: 1\nmodel: {}\nsizes:\n", family.title, plain_name(&name));
@@ -166,12 +186,23 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(Found, Origins)
     }
     let text = &mut written.text;
     let file = effective::text(&paths::relative(&found.weights, &base));
-    let unused: Vec<String> = family.unused().iter().map(|u| effective::text(u)).collect();
+    let unused = family
+        .unused()
+        .iter()
+        .map(|u| place.names.in_file(u))
+        .chain(place.others.iter().map(Cow::from));
+    let unused: Vec<String> = unused.map(|u| effective::text(&u)).collect();
     let unused = match &unused[..] {
         [] => String::new(),
         names => format!(", unused: [{}]", names.join(", ")),
     };
-    text.push_str(&format!("weights: {{file: {file}{unused}}}\n"));
+    let pair = |(model, file)| format!("{}: {}", effective::text(model), effective::text(file));
+    let names: Vec<String> = place.names.pairs().map(pair).collect();
+    let names = match &names[..] {
+        [] => String::new(),
+        pairs => format!(", names: {{{}}}", pairs.join(", ")),
+    };
+    text.push_str(&format!("weights: {{file: {file}{names}{unused}}}\n"));
     if let Some(tokenizer) = &found.tokenizer {
         text.push_str(&format!(
             "tokenizer: {}\n",
@@ -191,12 +222,27 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(Found, Origins)
     Ok((found, written))
 }
 
+/// The family of a configuration.
+struct Chosen {
+    family: Family,
+    /// The folder of a user's own, in which its layer files are.
+    home: Option<PathBuf>,
+    /// Whether it describes the text half of the configuration.
+    of_half: bool,
+}
+
 /// A family of the user's own, which must describe the configuration.
-fn given(path: &Path, config: &Config, sources: &mut Sources) -> Result<Family, Diagnostic> {
+fn given(path: &Path, config: &Config, half: Option<&Half>, sources: &mut Sources) -> Result<Chosen, Diagnostic> {
     let shown = path.display().to_string();
     let family = Family::read(&shown, &model::text_of(path)?, sources)?;
-    match family.misfit(config) {
-        None => Ok(family),
+    let misfit = family.misfit(config);
+    let of_half = misfit.is_some() && half.is_some_and(|half| family.fits(&half.config));
+    match misfit.filter(|_| !of_half) {
+        None => Ok(Chosen {
+            family,
+            home: path.parent().map(Path::to_owned),
+            of_half,
+        }),
         Some(why) => Err(
             bare(format!("{}: {shown} does not describe this: {why}", config.shown()))
                 .help("`match` of a family names the keys of the configuration and the values that it describes"),
@@ -204,32 +250,55 @@ fn given(path: &Path, config: &Config, sources: &mut Sources) -> Result<Family, 
     }
 }
 
-/// The family that fits a configuration: of the user's folder, with that folder, or of the library.
-fn choose(config: &Config, sources: &mut Sources) -> Result<(Family, Option<PathBuf>), Diagnostic> {
-    for path in places::own()? {
-        let family = Family::read(&path.display().to_string(), &model::text_of(&path)?, sources)?;
+/// The family that fits a configuration, or else its text half: of the user's folder, or of the library.
+fn choose(config: &Config, half: Option<&Half>, sources: &mut Sources) -> Result<Chosen, Diagnostic> {
+    let mut of_half = None;
+    let mut known: Vec<String> = Vec::new();
+    for (family, home) in all(sources)? {
         if family.fits(config) {
-            return Ok((family, path.parent().map(Path::to_owned)));
+            let of_half = false;
+            return Ok(Chosen { family, home, of_half });
+        }
+        if home.is_none() {
+            known.extend(family.kinds(config.kind_key()));
+        }
+        if of_half.is_none() && half.is_some_and(|half| family.fits(&half.config)) {
+            of_half = Some((family, home));
         }
     }
-    let mut known: Vec<String> = Vec::new();
-    for (name, text) in standard::families() {
-        let family = Family::read(&name, text, sources)?;
-        if family.fits(config) {
-            return Ok((family, None));
-        }
-        known.extend(family.kinds(config.kind_key()));
+    if let Some((family, home)) = of_half {
+        let of_half = true;
+        return Ok(Chosen { family, home, of_half });
     }
     let key = config.kind_key();
     let Some(found) = config.text(key) else {
         return Err(bare(format!("{}: there is no `{key}`", config.shown())));
     };
-    let message = format!("{}: `{key}` is `{found}`, which no family describes", config.shown());
+    let inner = half.and_then(|half| Some((half.key, half.config.text(key)?)));
+    let inner = inner.map(|(under, kind)| format!(", nor the `{kind}` under `{under}`"));
+    let message = format!(
+        "{}: `{key}` is `{found}`, which no family describes{}",
+        config.shown(),
+        inner.unwrap_or_default()
+    );
     Err(bare(message).help(format!("known are {}", known.join(", "))).help(
         "for another architecture write a family file, most easily from that of a similar one (docs/families.md), and check it with \
          `seqc check FAMILY.yaml`; then pass it with `--family FAMILY.yaml`, put it beside the checkpoint as family.yaml, or into \
          $XDG_CONFIG_HOME/seqc/families",
     ))
+}
+
+/// All families in the order in which they are tried: those of the user's folder, each with that, then those of the library.
+fn all(sources: &mut Sources) -> Result<Vec<(Family, Option<PathBuf>)>, Diagnostic> {
+    let mut all = Vec::new();
+    for path in places::own()? {
+        let family = Family::read(&path.display().to_string(), &model::text_of(&path)?, sources)?;
+        all.push((family, path.parent().map(Path::to_owned)));
+    }
+    for (name, text) in standard::families() {
+        all.push((Family::read(&name, text, sources)?, None));
+    }
+    Ok(all)
 }
 
 fn plain_name(name: &str) -> String {

@@ -7,6 +7,7 @@ mod cache;
 mod cache_type;
 mod clock;
 pub mod expand;
+mod expected;
 mod set;
 pub mod standard;
 mod texts;
@@ -25,6 +26,7 @@ use crate::{
 pub use build::CallSettings;
 pub use cache::CacheEntry;
 pub use expand::{ENCODER, missing_parts};
+pub use expected::{Expected, Other};
 use seqc_grammar::{
     ast::{Def, DefKind, Expr, ExprKind, Ident, StreamParam, StreamTy},
     model::{ModelFile, Spanned, read_model},
@@ -124,6 +126,8 @@ pub struct ReadOptions {
     pub set: Vec<(String, String)>,
     /// The checkpoint.
     pub weights: WeightsFrom,
+    /// How weights that are not there yet will be stored.
+    pub expected: Option<Expected>,
 }
 
 /// Which checkpoint a model is read with.
@@ -190,7 +194,8 @@ pub fn read_text(
         WeightsFrom::File(path) => Some(path.clone()),
         WeightsFrom::Nowhere => None,
     };
-    let tensors = Tensors::open(id, file.weights.as_ref(), weights.clone()).map_err(|d| vec![d])?;
+    let tensors =
+        Tensors::open(id, file.weights.as_ref(), weights.clone(), options.expected.clone()).map_err(|d| vec![d])?;
     let mut caches = caches(&library, &file, &names, &tensors, &mut instances)?;
     let outcome = build::build(&library, &file, &names, &tensors, &instances);
     if !outcome.problems.is_empty() {

@@ -1,8 +1,9 @@
 //! What the checkpoint says about parameters: whether they are there, their shapes, and how they are stored.
 
-use super::expand::Instance;
+use super::{expand::Instance, expected::Expected};
 use crate::{
     diag::{Diagnostic, Placed},
+    names::Names,
     source::{FileId, Place},
 };
 use seqc_checkpoint::{Checkpoint, base};
@@ -23,6 +24,10 @@ pub struct Tensors {
     pub path: Option<PathBuf>,
     /// How weights are held, where the model says it.
     pub encoding: Option<Encoding>,
+    /// What its names are in the file.
+    names: Names,
+    /// How weights that are not there yet will be stored.
+    expected: Option<Expected>,
 }
 
 /// The tensors of a parameter, and where the model says which they are.
@@ -36,9 +41,17 @@ pub struct Param {
 
 impl Tensors {
     /// Opens the checkpoint of a model; one that is not there is no problem until a program runs.
-    pub fn open(file: FileId, weights: Option<&Weights>, path: Option<PathBuf>) -> Result<Tensors, Diagnostic> {
+    pub fn open(
+        file: FileId,
+        weights: Option<&Weights>,
+        path: Option<PathBuf>,
+        expected: Option<Expected>,
+    ) -> Result<Tensors, Diagnostic> {
+        let names = weights.iter().flat_map(|w| &w.names);
         let mut tensors = Tensors {
             path: path.clone(),
+            names: Names::new(names.map(|(model, file)| (model.value.as_str(), file.value.as_str()))),
+            expected,
             ..Tensors::default()
         };
         if let Some(ty) = weights.and_then(|w| w.ty.as_ref()) {
@@ -69,7 +82,7 @@ impl Tensors {
         let name = format!("{}.{param}", instance.path);
         let Some((_, load)) = instance.load.iter().find(|(k, _)| k.text == param) else {
             let path = instance.params.as_ref().unwrap_or(&instance.path);
-            let tensors = vec![format!("{path}.{param}")];
+            let tensors = vec![self.names.in_file(&format!("{path}.{param}")).into_owned()];
             return Ok(Param {
                 source: ParamSource { name, tensors },
                 place: instance.layer.place,
@@ -82,7 +95,8 @@ impl Tensors {
         let place = Place::new(instance.names.file, span);
         let mut tensors = Vec::new();
         for template in templates {
-            tensors.extend(instance.names.template(template)?);
+            let named = instance.names.template(template)?;
+            tensors.extend(named.iter().map(|name| self.names.in_file(name).into_owned()));
         }
         if tensors.is_empty() {
             return Err(Diagnostic::new("bad-template", place, "this names no tensor"));
@@ -98,6 +112,9 @@ impl Tensors {
     /// is f32.
     pub fn encoding(&self, param: &Param, sizes: &[usize], out: &mut Vec<Diagnostic>) -> Encoding {
         let Some(checkpoint) = &self.checkpoint else {
+            if let Some(expected) = &self.expected {
+                return expected.encoding(&param.source.tensors, sizes);
+            }
             let wanted = self.encoding.filter(|_| self.path.is_none());
             let fits = |wanted: &Encoding| wanted.row_bytes(sizes.last().copied().unwrap_or(1)).is_some();
             return wanted.filter(fits).unwrap_or(Encoding::F32);

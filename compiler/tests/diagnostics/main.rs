@@ -32,6 +32,7 @@ const ELSEWHERE: &[&str] = &[
     "no-tokenizer",
     "no-topic",
     "profile",
+    "text-half",
     "usage",
     "write",
 ];

@@ -3,6 +3,7 @@
 mod directions;
 mod gradients;
 mod memories;
+mod positions;
 mod rates;
 mod stacks;
 mod time;

@@ -23,7 +23,7 @@ pub const MODEL_KEYS: &[&str] = &[
 pub const ENCODER_KEYS: &[&str] = &["inputs", "block", "stack", "output", "start"];
 
 /// Keys of `weights`.
-pub const WEIGHTS_KEYS: &[&str] = &["file", "type", "random", "unused"];
+pub const WEIGHTS_KEYS: &[&str] = &["file", "type", "random", "names", "unused"];
 
 /// Keys of an entry of `cache` beside the settings of its policy.
 pub const CACHE_KEYS: &[&str] = &["on", "policy", "type"];

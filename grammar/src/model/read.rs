@@ -164,10 +164,11 @@ impl Reader<'_> {
             file: None,
             ty: None,
             random: None,
+            names: Vec::new(),
             unused: Vec::new(),
             span: node.span,
         };
-        for (key, value) in self.map(node, "a mapping with `file`, `type`, `random` or `unused`") {
+        for (key, value) in self.map(node, "a mapping with `file`, `type`, `random`, `names` or `unused`") {
             match key.text.as_str() {
                 "file" => weights.file = self.text(value, "a file"),
                 "type" => weights.ty = self.text(value, "a numeric type"),
@@ -180,6 +181,7 @@ impl Reader<'_> {
                     }
                     None => self.wrong(value, "a seed, an integer from 0,"),
                 },
+                "names" => weights.names = self.beginnings(value),
                 "unused" => weights.unused = self.texts(value, "a list of names of tensors", "the name of a tensor"),
                 _ => self.unknown_key(key, "`weights`", WEIGHTS_KEYS),
             }
@@ -191,6 +193,19 @@ impl Reader<'_> {
             self.diagnostics.push(d.help("leave one of them out"));
         }
         weights
+    }
+
+    /// Beginnings of the names of tensors, and what they are in the file.
+    fn beginnings(&mut self, node: &Node) -> Vec<(Spanned<String>, Spanned<String>)> {
+        let entries = self.map(node, "a mapping of beginnings of names to those in the file");
+        let mut pairs = Vec::new();
+        for (key, node) in entries {
+            if let Some(file) = self.text(node, "the beginning of a name") {
+                let (value, span) = (key.text.clone(), key.span);
+                pairs.push((Spanned { value, span }, file));
+            }
+        }
+        pairs
     }
 
     /// One entry for all attentions, or a list of entries.

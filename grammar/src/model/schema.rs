@@ -125,6 +125,10 @@ fn weights() -> Value {
             "file": {"type": "string", "description": "safetensors or GGUF, relative to this file"},
             "type": {"type": "string", "description": "how weights are held; as the file has them unless given"},
             "random": {"type": "integer", "minimum": 0, "description": "seed of random weights"},
+            "names": described(
+                "beginnings of the names in `load`, and what stands in their place in the file",
+                map_of(json!({"type": "string"})),
+            ),
             "unused": described(
                 "tensors that the file may contain and the model does not read; `*` matches any characters",
                 json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),

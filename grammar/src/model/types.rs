@@ -87,6 +87,8 @@ pub struct Weights {
     pub ty: Option<Spanned<String>>,
     /// Seed of random weights.
     pub random: Option<Spanned<u64>>,
+    /// Beginnings of names in `load`, and what stands in their place in the file.
+    pub names: Vec<(Spanned<String>, Spanned<String>)>,
     /// Names of tensors that the file may hold and nothing reads; `*` stands for any letters.
     pub unused: Vec<Spanned<String>>,
     /// Where it stands.

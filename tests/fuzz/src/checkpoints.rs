@@ -66,7 +66,19 @@ fn shapes(rng: &mut Rng, part: usize) -> Shapes {
         (format!("{name}_scale_inv"), blocks)
     });
     let factors: Shapes = factors.collect();
-    tensors.into_iter().chain(factors).collect()
+    // Now and then numbers of four bits with their exponents, of which there is one too few or too many.
+    let mut packed = Shapes::new();
+    if rng.once_in(3) {
+        let (rows, blocks) = (1 + rng.below(3), 1 + rng.below(3));
+        let exponents = if rng.once_in(4) { rng.below(5) } else { blocks };
+        let name = format!("part{part}.packed");
+        packed.push((
+            format!("{name}_blocks"),
+            vec![rows, blocks, *rng.choose(&[16, 16, 16, 8])],
+        ));
+        packed.push((format!("{name}_scales"), vec![rows, exponents]));
+    }
+    tensors.into_iter().chain(factors).chain(packed).collect()
 }
 
 fn safetensors(rng: &mut Rng, dir: &Path, parts: usize) -> Result<PathBuf, String> {

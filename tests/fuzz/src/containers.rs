@@ -31,7 +31,12 @@ pub(crate) fn safetensors(rng: &mut Rng, shapes: &Shapes, kind: Option<usize>) -
     let mut header = Map::new();
     let mut data = Vec::new();
     for (name, shape) in shapes {
-        let (dtype, width) = SAFE[kind.unwrap_or_else(|| rng.below(SAFE.len()))];
+        // Numbers of four bits and their exponents are bytes.
+        let packed = (name.ends_with("_blocks") || name.ends_with("_scales")) && !rng.once_in(8);
+        let (dtype, width) = match packed {
+            true => ("U8", 1),
+            false => SAFE[kind.unwrap_or_else(|| rng.below(SAFE.len()))],
+        };
         let start = data.len();
         let end = start + shape.iter().product::<usize>() * width;
         data.resize_with(end, || rng.bits() as u8 & 0x3f);

@@ -52,6 +52,14 @@ fn put_files(rng: &mut Rng, dir: &Path, family: &str) -> Result<(), String> {
     } else {
         any_config(rng, family)
     };
+    let before = match rng.below(6) {
+        0 => Some("language_model."),
+        1 => Some("model.language_model."),
+        _ => None,
+    };
+    if before.is_some() {
+        config = half_config(rng, config);
+    }
     mutate::json(rng, &mut config);
     let mut text = config.to_string().into_bytes();
     if rng.once_in(10) {
@@ -59,7 +67,7 @@ fn put_files(rng: &mut Rng, dir: &Path, family: &str) -> Result<(), String> {
     }
     put(dir, "config.json", &text)?;
     if whole || rng.once_in(4) {
-        let mut weights = containers::safetensors(rng, &shapes(), Some(0));
+        let mut weights = containers::safetensors(rng, &shapes(before), Some(0));
         if rng.once_in(10) {
             mutate::bytes(rng, &mut weights);
         }
@@ -83,15 +91,30 @@ fn whole_config(rng: &mut Rng) -> Value {
     });
     if rng.once_in(3) {
         config["rope_scaling"] = json!({
-            "rope_type": *rng.choose(&["linear", "llama3", "yarn", "default"]), "factor": 4.0, "low_freq_factor": 1.0,
+            "rope_type": *rng.choose(&["linear", "dynamic", "llama3", "yarn", "longrope", "mrope", "default"]), "factor": 4.0, "low_freq_factor": 1.0,
             "high_freq_factor": 4.0, "original_max_position_embeddings": 32,
         });
     }
     config
 }
 
-/// The tensors of a small checkpoint.
-fn shapes() -> Shapes {
+/// The configuration of a model whose text half is another one.
+fn half_config(rng: &mut Rng, inner: Value) -> Value {
+    let key = *rng.choose(&["text_config", "llm_config", "language_config"]);
+    let mut config = json!({
+        "model_type": "seeing", "vision_config": {"hidden_size": 8}, "dtype": *rng.choose(&["bfloat16", "float32", "int4"]),
+    });
+    config[key] = inner;
+    if rng.once_in(4) {
+        config["quantization_config"] = json!({
+            "quant_method": *rng.choose(&["fp8", "mxfp4", "awq"]), "modules_to_not_convert": ["lm_head", "model.layers.*.self_attn"],
+        });
+    }
+    config
+}
+
+/// The tensors of a small checkpoint; `before`: those of a text half, and one of the other.
+fn shapes(before: Option<&str>) -> Shapes {
     let tensors: [(&str, &[usize]); 11] = [
         ("model.embed_tokens.weight", &[16, 8]),
         ("model.norm.weight", &[8]),
@@ -105,10 +128,14 @@ fn shapes() -> Shapes {
         ("model.layers.0.mlp.up_proj.weight", &[12, 8]),
         ("model.layers.0.mlp.down_proj.weight", &[8, 12]),
     ];
-    tensors
-        .iter()
-        .map(|(name, shape)| ((*name).to_owned(), shape.to_vec()))
-        .collect()
+    let named = |name: &str| match before {
+        None => name.to_owned(),
+        Some(before @ "language_model.") => format!("{before}{name}"),
+        Some(before) => name.replacen("model.", before, 1),
+    };
+    let other = before.map(|_| ("vision_tower.patches.weight".to_owned(), vec![8, 4]));
+    let text = tensors.iter().map(|(name, shape)| (named(name), shape.to_vec()));
+    text.chain(other).collect()
 }
 
 /// A configuration with every key that a family reads.

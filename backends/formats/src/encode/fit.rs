@@ -15,9 +15,41 @@ const STEP: f32 = 0.1;
 /// By which part of them scales for levels differ.
 const LEVEL_STEP: f32 = 0.02;
 
-/// The weight of a number's error: what is large matters more for what is computed with it.
-fn weight(x: f32, mean: f32) -> f32 {
-    mean + x.abs()
+/// Numbers with the weights of their errors.
+#[derive(Clone, Copy)]
+pub(super) struct Weighted<'a> {
+    numbers: &'a [f32],
+    /// How much the error of each counts beside its size, where that is known.
+    importance: Option<&'a [f32]>,
+    /// The root of the mean square.
+    mean: f32,
+}
+
+impl<'a> Weighted<'a> {
+    pub(super) fn new(numbers: &'a [f32], importance: Option<&'a [f32]>) -> Weighted<'a> {
+        Weighted {
+            numbers,
+            importance,
+            mean: root_mean_square(numbers),
+        }
+    }
+
+    /// Each number with its weight: what is large matters more for what is computed with it.
+    fn pairs(self) -> impl Iterator<Item = (f32, f32)> + 'a {
+        let pair = move |(i, x): (usize, &f32)| (*x, self.importance.map_or(1.0, |all| all[i]) * (self.mean + x.abs()));
+        self.numbers.iter().enumerate().map(pair)
+    }
+
+    /// The number that is furthest from zero.
+    fn furthest(self) -> f32 {
+        let further = |a: f32, b: f32| if b.abs() > a.abs() { b } else { a };
+        self.numbers.iter().copied().fold(0.0, further)
+    }
+
+    /// Whether all numbers are zero, or one is none.
+    fn is_degenerate(self) -> bool {
+        self.mean == 0.0 || !self.mean.is_finite()
+    }
 }
 
 fn root_mean_square(numbers: &[f32]) -> f32 {
@@ -26,27 +58,22 @@ fn root_mean_square(numbers: &[f32]) -> f32 {
 }
 
 /// The scale for integers of `bits` bits around zero, of which there is one more below than above. Of eight bits there are as many.
-pub(super) fn scaled(numbers: &[f32], bits: usize) -> f32 {
-    let furthest = numbers
-        .iter()
-        .copied()
-        .fold(0.0, |a: f32, b| if b.abs() > a.abs() { b } else { a });
+pub(super) fn scaled(numbers: Weighted<'_>, bits: usize) -> f32 {
+    let furthest = numbers.furthest();
     if bits == 8 {
         return furthest.abs() / 127.0;
     }
     let least = -(1_i32 << (bits - 1)) as f32;
     let most = -least - 1.0;
-    let mean = root_mean_square(numbers);
-    if mean == 0.0 || !mean.is_finite() {
+    if numbers.is_degenerate() {
         return furthest / least;
     }
     let mut best = (f32::NEG_INFINITY, 0.0);
     for n in -TRIED..=TRIED {
         let tried = furthest / (least + STEP * n as f32);
         let (mut xq, mut qq) = (0.0, 0.0);
-        for x in numbers {
+        for (x, w) in numbers.pairs() {
             let q = (x / tried).round().clamp(least, most);
-            let w = weight(*x, mean);
             (xq, qq) = (xq + w * x * q, qq + w * q * q);
         }
         // With the best scale for these integers, this is what the error is less than that of zeros.
@@ -65,15 +92,11 @@ pub(super) fn nearest_level(q: f32, levels: &[i8; 16]) -> usize {
 }
 
 /// The scale for numbers that are levels, of which the largest ones are tried for the furthest number; a power of two if it is to be one.
-pub(super) fn leveled(numbers: &[f32], levels: &[i8; 16], power: bool) -> f32 {
-    let furthest = numbers
-        .iter()
-        .copied()
-        .fold(0.0, |a: f32, b| if b.abs() > a.abs() { b } else { a });
-    let mean = root_mean_square(numbers);
+pub(super) fn leveled(numbers: Weighted<'_>, levels: &[i8; 16], power: bool) -> f32 {
+    let furthest = numbers.furthest();
     let ends = levels.iter().map(|level| f32::from(*level));
     let (least, most) = ends.fold((0.0, 0.0), |(a, b): (f32, f32), level| (a.min(level), b.max(level)));
-    if mean == 0.0 || !mean.is_finite() {
+    if numbers.is_degenerate() {
         return furthest.abs() / most;
     }
     let tried = |n: i32| match power {
@@ -83,19 +106,16 @@ pub(super) fn leveled(numbers: &[f32], levels: &[i8; 16], power: bool) -> f32 {
     let mut best = (f32::INFINITY, 0.0);
     for scale in (-TRIED..=TRIED).map(tried) {
         let (mut xq, mut qq) = (0.0, 0.0);
-        let nearest = |x: &f32| f32::from(levels[nearest_level(x / scale, levels)]);
-        for x in numbers {
-            let (q, w) = (nearest(x), weight(*x, mean));
+        for (x, w) in numbers.pairs() {
+            let q = f32::from(levels[nearest_level(x / scale, levels)]);
             (xq, qq) = (xq + w * x * q, qq + w * q * q);
         }
         let solved = if power || qq == 0.0 { scale } else { xq / qq };
-        let off: f32 = numbers
-            .iter()
-            .map(|x| {
-                let off = x - solved * f32::from(levels[nearest_level(x / solved, levels)]);
-                weight(*x, mean) * off * off
-            })
-            .sum();
+        let error = |(x, w): (f32, f32)| {
+            let off = x - solved * f32::from(levels[nearest_level(x / solved, levels)]);
+            w * off * off
+        };
+        let off: f32 = numbers.pairs().map(error).sum();
         if off < best.0 {
             best = (off, solved);
         }
@@ -104,30 +124,29 @@ pub(super) fn leveled(numbers: &[f32], levels: &[i8; 16], power: bool) -> f32 {
 }
 
 /// Scale and minimum for integers from 0 to `most`; `below`: the minimum is not above zero.
-pub(super) fn affine(numbers: &[f32], most: u32, below: bool) -> Affine {
+pub(super) fn affine(numbers: Weighted<'_>, most: u32, below: bool) -> Affine {
     let most = most as f32;
     let bound = |minimum: f32| if below { minimum.min(0.0) } else { minimum };
-    let minimum = bound(numbers.iter().copied().fold(f32::INFINITY, f32::min));
-    let maximum = numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let reach = maximum - minimum;
+    let all = numbers.numbers.iter().copied();
+    let minimum = bound(all.clone().fold(f32::INFINITY, f32::min));
+    let reach = all.fold(f32::NEG_INFINITY, f32::max) - minimum;
     let mut best = Affine {
         scale: (reach / most).max(0.0),
         minimum,
     };
-    let mean = root_mean_square(numbers);
-    if reach <= 0.0 || !reach.is_finite() || !mean.is_finite() {
+    if reach <= 0.0 || !reach.is_finite() || !numbers.mean.is_finite() {
         return best;
     }
-    let mut least = error(numbers, best, most, mean);
+    let mut least = error(numbers, best, most);
     for n in -TRIED..=TRIED {
         let tried = reach / (most + STEP * n as f32);
         let mut sums = Sums::default();
-        for x in numbers {
+        for (x, w) in numbers.pairs() {
             let q = ((x - minimum) / tried).round().clamp(0.0, most);
-            sums.add(*x, q, weight(*x, mean));
+            sums.add(x, q, w);
         }
         let found = sums.solved(below);
-        let off = error(numbers, found, most, mean);
+        let off = error(numbers, found, most);
         if found.scale > 0.0 && off < least {
             (best, least) = (found, off);
         }
@@ -136,13 +155,13 @@ pub(super) fn affine(numbers: &[f32], most: u32, below: bool) -> Affine {
 }
 
 /// Weighted squared error where each number is rounded.
-fn error(numbers: &[f32], fit: Affine, most: f32, mean: f32) -> f32 {
-    let off = |x: &f32| {
+fn error(numbers: Weighted<'_>, fit: Affine, most: f32) -> f32 {
+    let off = |(x, w): (f32, f32)| {
         let q = ((x - fit.minimum) / fit.scale).round().clamp(0.0, most);
         let off = fit.scale * q + fit.minimum - x;
-        weight(*x, mean) * off * off
+        w * off * off
     };
-    numbers.iter().map(off).sum()
+    numbers.pairs().map(off).sum()
 }
 
 /// Sums of the normal equations of `x = scale * q + minimum`.
