@@ -41,6 +41,22 @@ impl Names {
     }
 }
 
+/// Whether a name fits a pattern, in which `*` stands for any letters.
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut name) = name.strip_prefix(start) else {
+        return false;
+    };
+    let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for part in middle.split('*') {
+        let Some(at) = name.find(part) else { return false };
+        name = &name[at + part.len()..];
+    }
+    name.ends_with(end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::Names;

@@ -7,7 +7,8 @@ pub(crate) use importance::Importance;
 use crate::{
     backend,
     diag::{Diagnostic, Placed},
-    model::{Built, unread::fits},
+    model::Built,
+    names::fits,
     source::{FileId, Place, Sources},
 };
 use seqc_checkpoint::{Checkpoint, Keys, Planned, TensorRef, base};

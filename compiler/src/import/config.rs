@@ -1,6 +1,6 @@
 //! A checkpoint's configuration: JSON with dotted paths, or the keys of a GGUF file.
 
-use super::{error::bare, half::Half};
+use super::error::bare;
 use crate::{
     diag::Diagnostic,
     known::Known,
@@ -22,9 +22,6 @@ const QUANTISED: &[&str] = &[
     "text_config.quantization_config",
     "text_config.compression_config",
 ];
-
-/// Keys under which the configuration of a model of text and something else has that of its text half.
-const HALVES: &[&str] = &["text_config", "llm_config", "language_config"];
 
 /// What a configuration says.
 pub(super) struct Config {
@@ -72,28 +69,19 @@ impl Config {
         matches!(self.kind, Kind::Gguf(_))
     }
 
-    /// The half of it that reads text: what it says of that, and of both.
-    pub(super) fn text_half(&self) -> Option<Half> {
+    /// The configuration of a part of the model, under a key: what it says of that, and of the whole beside.
+    pub(super) fn of_part(&self, key: &str) -> Option<Config> {
         let Kind::Json(Value::Object(root)) = &self.kind else {
             return None;
         };
-        let (key, inner) = HALVES
-            .iter()
-            .find_map(|key| Some((*key, root.get(*key)?.as_object()?)))?;
+        let inner = root.get(key)?.as_object()?;
         let mut both = root.clone();
-        both.retain(|name, value| name != "model_type" && name != key && !value.is_object());
+        // What is quantised is said once for all.
+        both.retain(|name, value| name != "model_type" && (!value.is_object() || QUANTISED.contains(&name.as_str())));
         both.extend(inner.clone().into_iter().filter(|(_, value)| !value.is_null()));
-        // What is quantised is said once for both.
-        for name in QUANTISED.iter().filter_map(|name| root.get_key_value(*name)) {
-            both.entry(name.0).or_insert_with(|| name.1.clone());
-        }
-        Some(Half {
-            config: Config {
-                path: self.path.clone(),
-                kind: Kind::Json(Value::Object(both)),
-            },
-            key,
-            whole: self.text(self.kind_key()).unwrap_or_default(),
+        Some(Config {
+            path: self.path.clone(),
+            kind: Kind::Json(Value::Object(both)),
         })
     }
 

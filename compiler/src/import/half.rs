@@ -5,6 +5,9 @@ use crate::{diag::Diagnostic, names::Names};
 use seqc_checkpoint::Checkpoint;
 use std::collections::BTreeMap;
 
+/// Keys under which the configuration of a model of text and something else has that of its text half.
+const HALVES: &[&str] = &["text_config", "llm_config", "language_config"];
+
 /// What the part of a name is that stands before those of the text half.
 const PARTS: &[&str] = &["language_model.", "text_model.", "llm."];
 
@@ -30,6 +33,17 @@ pub(super) struct Place {
 }
 
 impl Half {
+    /// Of the configuration of a whole model, where that has one.
+    pub(super) fn of(config: &Config) -> Option<Half> {
+        HALVES.iter().find_map(|key| {
+            Some(Half {
+                config: config.of_part(key)?,
+                key,
+                whole: config.text(config.kind_key()).unwrap_or_default(),
+            })
+        })
+    }
+
     /// Where its tensors are.
     pub(super) fn place(&self, checkpoint: Option<&Checkpoint>) -> Place {
         let Some(checkpoint) = checkpoint else {

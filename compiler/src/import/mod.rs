@@ -158,7 +158,7 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(Found, Origins)
         Some(path) => Some(path.to_owned()),
         None => places::beside(checkpoint),
     };
-    let half = found.config.text_half();
+    let half = Half::of(&found.config);
     let Chosen { family, home, of_half } = match own {
         Some(path) => given(&path, &found.config, half.as_ref(), sources)?,
         None => choose(&found.config, half.as_ref(), sources)?,

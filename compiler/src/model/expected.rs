@@ -1,6 +1,6 @@
 //! How weights that are not there will be stored, by what their configuration says of it.
 
-use super::unread::fits;
+use crate::names::fits;
 use seqc_formats::Encoding;
 
 /// The types of a checkpoint's matrices.

@@ -11,7 +11,7 @@ mod expected;
 mod set;
 pub mod standard;
 mod texts;
-pub(crate) mod unread;
+mod unread;
 mod unused;
 pub mod values;
 pub mod weights;

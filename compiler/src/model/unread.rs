@@ -3,6 +3,7 @@
 use super::weights::Tensors;
 use crate::{
     diag::{Diagnostic, Placed},
+    names::fits,
     source::{FileId, Place},
 };
 use seqc_checkpoint::{Checkpoint, base, unquantised};
@@ -24,22 +25,6 @@ fn unread<'c>(checkpoint: &'c Checkpoint, model: &Model, file: &ModelFile) -> Ve
         .names()
         .filter(|name| !read.contains(name) && !listed.iter().any(|pattern| fits(pattern, name)))
         .collect()
-}
-
-/// Whether a name fits a pattern, in which `*` stands for any letters.
-pub(crate) fn fits(pattern: &str, name: &str) -> bool {
-    let Some((start, rest)) = pattern.split_once('*') else {
-        return pattern == name;
-    };
-    let Some(mut name) = name.strip_prefix(start) else {
-        return false;
-    };
-    let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
-    for part in middle.split('*') {
-        let Some(at) = name.find(part) else { return false };
-        name = &name[at + part.len()..];
-    }
-    name.ends_with(end)
 }
 
 /// A warning about what is lost.

@@ -17,7 +17,7 @@ fn rows() -> Vec<([f64; 4], i64)> {
 /// Compares `rope` with these settings over one row of four coordinates with rotations by the angles of its two pairs, `magnitude` times as long.
 fn turned(name: &str, settings: &str, angles: [f64; 2], magnitude: f64) {
     let rows = rows();
-    let wanted: Vec<Vec<f64>> = rows.iter().enumerate().map(|(n, (x, _))| {
+    let wanted = rows.iter().enumerate().map(|(n, (x, _))| {
         let mut y = vec![0.0; 4];
         for (pair, angle) in angles.iter().enumerate() {
             let (sin, cos) = (n as f64 * angle).sin_cos();
