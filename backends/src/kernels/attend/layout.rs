@@ -61,11 +61,6 @@ impl Attend {
         rows.max(self.spec.together) / self.spec.together * self.spec.together
     }
 
-    /// Choices of a block of queries, or rows.
-    fn found_rows(&self) -> usize {
-        self.block_rows() / self.spec.together
-    }
-
     /// Query heads that choose by themselves or together.
     pub(super) fn choosing(&self) -> usize {
         self.heads / self.spec.together
@@ -166,7 +161,7 @@ impl Attend {
 }
 
 /// Offsets in a thread's scratch, in floats from its start, each a multiple of 16.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Scratch {
     /// By how much what was summed so far shrinks, vectors with a lane for each row of a tile.
     pub(super) shrink: usize,
@@ -224,10 +219,12 @@ impl Scratch {
         };
         let lanes = attend.lanes() as usize;
         let (tile, block) = (attend.tile_rows(), attend.block_rows());
-        // The same whether queries go over what they name or over all pages.
+        // The same whether queries go over what they name or over all pages: threads have room for either, at the same places.
         let named = attend.named.as_ref();
         let lists = named.map_or(0, |named| named.lists.len());
         let block = named.map_or(block, |named| attend.named_rows(named).max(attend.page_rows()));
+        // Choices of a block of queries, or rows.
+        let found = block / attend.spec.together;
         let pairs = named.map_or(0, |named| attend.pairs_of_block(named));
         let bounding = named.map_or(attend.bounding().len(), |_| attend.spec.query_streams);
         let (cells, apart) = named.map_or((0, 0), |_| (CELLS, tile));
@@ -238,10 +235,10 @@ impl Scratch {
             largest: take(block + lanes),
             total: take(block * lanes),
             queries: take(block * attend.key_dim),
-            sums: take(attend.found_rows() * attend.found_width()),
+            sums: take(found * attend.found_width()),
             shares: take(attend.choosing() * attend.share_width()),
             choices: take(if attend.spec.together > 1 {
-                attend.found_rows() * PAGE
+                found * PAGE
             } else {
                 0
             }),

@@ -18,6 +18,7 @@ pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> Strin
     let all = attend.names().map(|_| {
         named::functions(attend, module);
         let all = attend.over_all_pages();
+        assert_eq!(Scratch::new(attend), Scratch::new(&all), "threads have room for either");
         self::attend(&all, module, split)
     });
     let own = attend.alone().map(|_| {
