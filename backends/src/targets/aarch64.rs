@@ -42,12 +42,12 @@ pub(super) const DOT: TargetInfo = TargetInfo {
         ..NEON.machine
     },
     micro_kernels: MicroKernels {
-        dot_bytes: Some(dot_bytes),
         byte_products: Some(ByteProducts {
             dot: dot_bytes,
             bias: 0,
             pairs: None,
         }),
+        fixed_point: true,
         ..PORTABLE.micro_kernels
     },
     instructions: Instructions {

@@ -27,9 +27,6 @@ impl Scaling {
     }
 }
 
-/// `fn(f, sums, a, b)`, of 4 lanes of 32 bits and 16 signed bytes each: adds four products of bytes to each lane.
-pub type DotBytes = fn(f: &mut Func, sums: Val, a: Val, b: Val) -> Val;
-
 /// `fn(f, sums, a, b)`, of 4 lanes of 32 bits and 8 signed 16-bit integers each: adds two products to each lane.
 pub type DotWords = fn(f: &mut Func, sums: Val, a: Val, b: Val) -> Val;
 
@@ -80,12 +77,13 @@ pub struct MicroKernels {
     /// `2^x` for a scalar or a vector of any number of lanes, with what is known of `x`. From 128 on it is infinite; up to -150 it is
     /// zero, and results between that and the least normal number, or just above it, may be flushed to zero. NaN gives NaN.
     pub exp2: fn(f: &mut Func, x: Val, range: Range) -> Val,
-    /// Adds products of bytes to integers, if the processor does so with several at once; `None`: stored integers are made reals.
-    pub dot_bytes: Option<DotBytes>,
-    /// The same of 16-bit integers, for processors that do so with no bytes.
-    pub dot_words: Option<DotWords>,
-    /// How rounded activations of a byte are multiplied, if the processor has products of bytes for that.
+    /// How stored integers are multiplied with activations of a byte, if the processor has products of bytes for that.
     pub byte_products: Option<ByteProducts>,
+    /// Adds products of 16-bit integers, for processors that do so with no bytes.
+    pub dot_words: Option<DotWords>,
+    /// Whether single tokens that are not rounded are multiplied with stored integers by these, in fixed point; otherwise these are made reals.
+    /// With vectors of 8 reals that takes as long: three products of bytes and what puts them together for what four products of reals do.
+    pub fixed_point: bool,
     /// How activations rounded to bfloat16 are multiplied with weights of that, if the processor has products for that.
     pub dot_pairs: Option<DotPairs>,
     /// How many rows are multiplied with weights, if the processor multiplies matrices.

@@ -237,11 +237,7 @@ impl Scratch {
             queries: take(block * attend.key_dim),
             sums: take(found * attend.found_width()),
             shares: take(attend.choosing() * attend.share_width()),
-            choices: take(if attend.spec.together > 1 {
-                found * PAGE
-            } else {
-                0
-            }),
+            choices: take(if attend.spec.together > 1 { found * PAGE } else { 0 }),
             own_keys: take(attend.own_page_floats(attend.key_dim)),
             own_values: take(attend.own_page_floats(attend.value_width())),
             room: take(attend.best().map_or(0, |best| best.room())),

@@ -6,14 +6,13 @@
 //! the second term is summed, a segment of blocks ahead, with one lane for each row; integers that are neither bytes nor nibbles
 //! are put together there, too.
 //!
-//! Vectors that are rounded have integers [of their own](super::records). For the others, processors that add up products of integers take `x` in
-//! [fixed point](super::fixed) for the first term. On the rest of them, integers are made reals:
+//! Processors that add up products of integers take `x` as [records](super::records) of them, which hold what offsets add, too. On the rest of
+//! them, integers are made reals:
 //! a byte of a 4-bit block holds two quants, `b = l + 16 h`. It meets `l u + h v = l (u - v / 16) + b (v / 16)`,
 //! which spares a shift.
 
 use super::{
-    fixed::{Dot, Fixed},
-    inputs::input_sums,
+    inputs::{input_sums, records},
     records::Records,
     shape::Shape,
 };
@@ -34,30 +33,14 @@ pub(super) struct Blocks {
     layout: Block,
     /// The segment's scales `d` of all rows.
     scales: Val,
-    /// Where the second term has its sums, if there is one.
-    sums: Option<Sums>,
-    vector: Vector,
+    /// The sums `X_b` of all blocks, where there is a second term; times -8 for `q4_0`.
+    sums: Option<Val>,
+    /// The vector as integers, where the processor adds up products of these.
+    records: Option<Records>,
     /// The number 15, which LLVM must not see through: it would mask bytes and widen them twice.
     fifteen: Val,
     /// The segment's integers of all rows, where they are put together from bits: a byte each.
     integers: Option<Val>,
-}
-
-/// How the vector is read.
-enum Vector {
-    Reals,
-    /// In fixed point, where the processor adds up products of integers.
-    Fixed(Fixed),
-    /// As it was rounded.
-    Records(Records),
-}
-
-/// The sums of blocks of the vector.
-enum Sums {
-    /// `X_b` (times -8 for `q4_0`) of all blocks.
-    Here(Val),
-    /// In the records; what offsets add is part of the first term then.
-    OfRecords(Records),
 }
 
 /// A block of a segment.
@@ -81,24 +64,18 @@ impl Blocks {
     pub(super) fn new(f: &mut Func, shape: &Shape<'_>, layout: Block, rows: u32) -> Blocks {
         let slots = f.i64(segment(shape) / 32 * i64::from(rows));
         let scales = stack(f, slots);
-        let (vector, sums) = match shape.rounded {
-            Some(weights) => {
-                let records = Records::new(shape, weights, STRIP as usize);
-                let records = match layout.integers {
-                    Integers::Nibbles => records.of_nibbles(layout.offset.unwrap_or(0.0)),
-                    Integers::Bytes | Integers::Bits(_) => records,
-                };
-                let sums = layout.minimum.map(|_| Sums::OfRecords(records));
-                (Vector::Records(records), sums)
-            }
-            None => {
-                let sums = || Sums::Here(input_sums(f, shape, STRIP, layout.offset.unwrap_or(1.0)));
-                let sums = layout.is_shifted().then(sums);
-                let dot = Dot::of(&shape.target.micro_kernels);
-                let fixed = dot.map(|dot| Fixed::new(f, shape, dot));
-                (fixed.map_or(Vector::Reals, Vector::Fixed), sums)
-            }
+        let nibbles = (layout.integers == Integers::Nibbles).then(|| layout.offset.unwrap_or(0.0));
+        let records = records(f, shape, STRIP, nibbles);
+        let is_shifted = match records {
+            Some(_) => layout.minimum.is_some(),
+            None => layout.is_shifted(),
         };
+        let factor = if layout.minimum.is_some() {
+            1.0
+        } else {
+            layout.offset.unwrap_or(1.0)
+        };
+        let sums = is_shifted.then(|| input_sums(f, shape, records, STRIP, factor));
         let fifteen = opaque(f, 15);
         let integers = matches!(layout.integers, Integers::Bits(_)).then(|| {
             let bytes = f.i64(segment(shape) * i64::from(rows));
@@ -108,7 +85,7 @@ impl Blocks {
             layout,
             scales,
             sums,
-            vector,
+            records,
             fifteen,
             integers,
         }
@@ -163,47 +140,38 @@ impl Blocks {
         };
         let slot = scale_slot(f, step, rows.len(), 0);
         let p = f.gep(self.scales, slot, Scalar::F32);
-        let scaled = match &self.vector {
-            Vector::Reals => None,
-            Vector::Fixed(fixed) => Some(fixed.scale(f, step.k)),
-            Vector::Records(_) => Some(Records::scale(f, shape, step.k)),
+        let first = match self.records {
+            None => d,
+            Some(records) => {
+                let scale = records.scale(f, shape, step.k);
+                let scale = f.splat(scale, rows.len() as u32);
+                f.mul(d, scale)
+            }
         };
-        let scaled = scaled.map(|scale| f.splat(scale, rows.len() as u32));
-        let first = scaled.map_or(d, |scale| f.mul(d, scale));
         f.store(first, p);
-        let Some(sums) = &self.sums else { return second };
+        let Some(sums) = self.sums else { return second };
         let c = match self.layout.minimum {
             Some(at) => halves(f, rows, offset, at),
             None => d,
         };
-        let sum = match sums {
-            Sums::Here(sums) => {
-                let thirty_two = f.i64(32);
-                let block = f.udiv(step.k, thirty_two);
-                let p = f.gep(*sums, block, Scalar::F32);
-                f.load(p, Ty::F32)
-            }
-            Sums::OfRecords(records) => records.sum(f, shape, step.k),
-        };
+        let thirty_two = f.i64(32);
+        let block = f.udiv(step.k, thirty_two);
+        let p = f.gep(sums, block, Scalar::F32);
+        let sum = f.load(p, Ty::F32);
         let sum = f.splat(sum, rows.len() as u32);
         f.fma(c, sum, second)
     }
 
     /// Lanes of the sums of a row.
     fn lanes(&self, shape: &Shape<'_>) -> u32 {
-        match &self.vector {
-            Vector::Reals => shape.lanes,
-            Vector::Fixed(_) => Fixed::LANES,
-            Vector::Records(records) => records.lanes,
-        }
+        self.records.map_or(shape.lanes, |records| records.lanes)
     }
 
     /// One block's part of `x`, as [`Blocks::step`] takes it: integers, or for nibbles first `u - v / 16`, then `v / 16`.
     fn input(&self, f: &mut Func, shape: &Shape<'_>, k: Val) -> Vec<Val> {
-        match &self.vector {
-            Vector::Fixed(fixed) => fixed.block(f, k),
-            Vector::Records(records) => records.block(f, shape, k),
-            Vector::Reals => self.reals(f, shape, k),
+        match self.records {
+            Some(records) => records.block(f, shape, k),
+            None => self.reals(f, shape, k),
         }
     }
 
@@ -254,10 +222,9 @@ impl Blocks {
     fn step(&self, f: &mut Func, shape: &Shape<'_>, scaled: Scaled, x: &[Val], sum: Val) -> Val {
         let Scaled { integers, d } = scaled;
         let kind = self.layout.integers;
-        let dot = match &self.vector {
-            Vector::Reals => self.product(f, shape, integers, x),
-            Vector::Fixed(fixed) => fixed.product(f, kind, integers, x),
-            Vector::Records(records) => records.product(f, kind, integers, x),
+        let dot = match self.records {
+            Some(records) => records.product(f, kind, integers, x),
+            None => self.product(f, shape, integers, x),
         };
         let d = f.load(d, Ty::F32);
         let d = f.splat(d, dot.ty.lanes());

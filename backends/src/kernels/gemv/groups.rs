@@ -5,7 +5,11 @@
 //! nibbles put together; then groups are taken one after another, each for all rows, which share what is read of `x`. In the second
 //! term a lane is a group.
 
-use super::{inputs::input_sums, records::Records, shape::Shape};
+use super::{
+    inputs::{input_sums, records},
+    records::Records,
+    shape::Shape,
+};
 use crate::{
     kernel::{Cache, Cast, Func, Scalar, Ty, Val},
     kernels::{
@@ -25,7 +29,7 @@ pub(super) struct Groups {
     scales: GroupScales,
     /// The second term, in encodings that have it.
     minima: Option<Minima>,
-    /// How rows are multiplied with a rounded vector.
+    /// The vector as integers, where the processor adds up products of these.
     records: Option<Records>,
 }
 
@@ -51,8 +55,8 @@ struct Minima {
     sums: Val,
 }
 
-/// A vector that is rounded.
-struct Rounded<'a> {
+/// A vector of integers.
+struct OfIntegers<'a> {
     shape: &'a Shape<'a>,
     records: Records,
 }
@@ -69,14 +73,7 @@ struct Part<'a> {
 
 impl Groups {
     pub(super) fn new(f: &mut Func, shape: &Shape<'_>, layout: Grouped, rows: u32) -> Groups {
-        let minima = layout.block.minimum.map(|_| {
-            let count = f.i64((rows * layout.count()).into());
-            Minima {
-                inputs: input_sums(f, shape, layout.groups.size as u32, 1.0),
-                sums: f.stack_of(count, Scalar::F32),
-            }
-        });
-        // Halves of 32 bytes are strips of a rounded vector.
+        // Halves of 32 bytes are strips of the vector.
         let nibbles = layout.nibbles().filter(|_| layout.groups.size == STRIP as usize);
         let source = match nibbles {
             Some(start) => Source::Nibbles {
@@ -85,11 +82,14 @@ impl Groups {
             },
             None => Source::Unpacked(Integers::new(f, layout, shape.lanes, rows)),
         };
-        let records = shape.rounded.map(|weights| {
-            let records = Records::new(shape, weights, layout.groups.size);
-            match source {
-                Source::Nibbles { .. } => records.of_nibbles(0.0),
-                Source::Unpacked(_) => records,
+        let of_nibbles = nibbles.is_some().then_some(0.0);
+        let size = layout.groups.size as u32;
+        let records = records(f, shape, size, of_nibbles);
+        let minima = layout.block.minimum.map(|_| {
+            let count = f.i64((rows * layout.count()).into());
+            Minima {
+                inputs: input_sums(f, shape, records, size, 1.0),
+                sums: f.stack_of(count, Scalar::F32),
             }
         });
         let lanes = records.map_or(shape.lanes, |records| records.lanes);
@@ -125,7 +125,7 @@ impl Groups {
             };
             self.unpack(f, &blocks, k);
             match self.records {
-                Some(records) => self.rounded_block(f, Rounded { shape, records }, &blocks, k, sums),
+                Some(records) => self.block_of_integers(f, OfIntegers { shape, records }, &blocks, k, sums),
                 None => self.block(f, shape, &blocks, k, sums),
             }
         });
@@ -200,9 +200,9 @@ impl Groups {
         })
     }
 
-    /// The same where the vector is rounded.
-    fn rounded_block(&self, f: &mut Func, of: Rounded<'_>, rows: &BlockRows, k: Val, sums: &[Val]) -> Vec<Val> {
-        let Rounded { shape, records } = of;
+    /// The same where the vector is one of integers.
+    fn block_of_integers(&self, f: &mut Func, of: OfIntegers<'_>, rows: &BlockRows, k: Val, sums: &[Val]) -> Vec<Val> {
+        let OfIntegers { shape, records } = of;
         let together = match self.source {
             Source::Nibbles { .. } => 2,
             Source::Unpacked(_) => 1,
@@ -219,7 +219,7 @@ impl Groups {
                     let shift = f.i64((n * STRIP).into());
                     let column = f.add(column, shift);
                     let at = f.add(k, column);
-                    let (x, scale) = (records.block(f, shape, at), Records::scale(f, shape, at));
+                    let (x, scale) = (records.block(f, shape, at), records.scale(f, shape, at));
                     (column, x, f.splat(scale, records.lanes))
                 })
                 .collect();

@@ -1,6 +1,7 @@
 //! Matrix times vector, straight from the stored weights: what decoding spends its time on.
 
 mod blocks;
+mod dot;
 mod fixed;
 mod groups;
 mod inputs;
@@ -16,7 +17,7 @@ use super::{
     dequant::byte,
     lanes::sum_four,
     layout::{Blocks, Layout, Plain, layout},
-    rounded::{ByteWeights, RowForm},
+    rounded::RowForm,
 };
 use crate::{
     kernel::{Func, Module, Scalar, Ty, Val},
@@ -66,13 +67,7 @@ pub fn gemv(module: &mut Module, target: &TargetInfo, encoding: Encoding, form: 
         x,
         k,
         ahead,
-        rounded: match form {
-            RowForm::Floats | RowForm::Pairs => None,
-            RowForm::Bytes => target
-                .micro_kernels
-                .byte_products
-                .map(|products| ByteWeights::new(products, encoding)),
-        },
+        rounded: form == RowForm::Bytes,
     };
     let kernel = match layout(encoding) {
         Layout::Plain(plain) => Kernel::Plain(plain),

@@ -1,22 +1,37 @@
-//! Products of stored integers with those of a rounded vector, for processors that multiply bytes.
+//! Products of stored integers with those of a vector, for processors that add up products of integers.
+//!
+//! Each block of 32 entries of the vector is a record: its integers, the scale that makes them reals, and what sums of products begin with. A vector
+//! that was [rounded](crate::kernels::rounded) has such records already, with an integer of a byte for each entry. Of any other, a kernel
+//! makes some on its stack, in [fixed point](super::fixed): integers of several digits, which are multiplied one after another.
 
-use super::shape::Shape;
+use super::{
+    dot::{Digits, Dot},
+    shape::Shape,
+};
 use crate::{
     kernel::{Cast, Func, Scalar, Ty, Val},
     kernels::{
         dequant::byte,
         layout::{Integers, STRIP},
-        rounded::{ByteWeights, Record},
+        rounded::Record,
     },
 };
 
-/// Most lanes of sums: a block of bytes is no longer.
-const MOST_LANES: u32 = STRIP / 4;
+/// Where records are.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In place of the vector.
+    Rounded,
+    /// On the stack.
+    Fixed(Val),
+}
 
 /// How blocks of a row of weights are multiplied with the records of a vector.
 #[derive(Clone, Copy)]
 pub(super) struct Records {
-    weights: ByteWeights,
+    pub(super) dot: Dot,
+    pub(super) digits: Digits,
+    place: Place,
     /// What is added to integers.
     bias: i64,
     /// Integers with a common scale: 16 or 32.
@@ -26,82 +41,157 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Of weights with a common scale for groups of so many.
-    pub(super) fn new(shape: &Shape<'_>, weights: ByteWeights, group: usize) -> Records {
+    /// Those of a vector that was rounded, for weights with a common scale for groups of so many; of integers of four bits, which are multiplied
+    /// as they are stored, `offset` is what is added to them.
+    pub(super) fn rounded(shape: &Shape<'_>, dot: Dot, group: u32, offset: Option<f32>) -> Records {
+        let bias = match (offset, dot) {
+            (Some(offset), _) => -offset as i64,
+            (None, Dot::Bytes(weights)) => weights.bias,
+            (None, Dot::Words(_)) => 0,
+        };
         Records {
-            weights,
-            bias: weights.bias,
-            group: group as u32,
-            lanes: shape.lanes.min(MOST_LANES),
+            dot,
+            digits: dot.digits(shape),
+            place: Place::Rounded,
+            bias,
+            group,
+            lanes: dot.lanes(shape),
         }
     }
 
-    /// Of nibbles, which are multiplied as they are; `offset` is what they lack, a whole number.
-    pub(super) fn of_nibbles(self, offset: f32) -> Records {
+    /// The same with room on the stack for records in fixed point, which are not written yet.
+    pub(super) fn with_room(self, f: &mut Func, shape: &Shape<'_>) -> Records {
+        let (size, strip) = (f.i64(self.fixed_size()), f.i64(STRIP.into()));
+        let blocks = f.udiv(shape.k, strip);
+        let bytes = f.mul(blocks, size);
         Records {
-            bias: -offset as i64,
+            place: Place::Fixed(f.stack_of(bytes, Scalar::I8)),
             ..self
         }
     }
 
+    /// The byte of a record in fixed point where what sums begin with is, a register for each register of sums.
+    fn starts_at(&self) -> i64 {
+        self.digits.count * i64::from(STRIP) * self.dot.digit().bytes()
+    }
+
+    /// The byte where those of one register begin.
+    pub(super) fn start_at(&self, n: i64) -> i64 {
+        self.starts_at() + n * i64::from(self.lanes) * Scalar::I32.bytes()
+    }
+
+    /// The byte of its scale.
+    pub(super) fn scale_at(&self) -> i64 {
+        match self.place {
+            Place::Rounded => Record::SCALE,
+            Place::Fixed(_) => self.fixed_scale_at(),
+        }
+    }
+
+    fn fixed_scale_at(&self) -> i64 {
+        self.start_at(self.sums().into())
+    }
+
+    /// Bytes of a record in fixed point: whole registers, which follow one another.
+    fn fixed_size(&self) -> i64 {
+        (self.fixed_scale_at() as u64 + 4).next_multiple_of(32) as i64
+    }
+
     /// The record of the block at entry `k`.
-    fn record(f: &mut Func, shape: &Shape<'_>, k: Val) -> Val {
-        let (strip, size) = (f.i64(STRIP.into()), f.i64(Record::SIZE));
+    pub(super) fn record(&self, f: &mut Func, shape: &Shape<'_>, k: Val) -> Val {
+        let (records, size) = match self.place {
+            Place::Rounded => (shape.x, Record::SIZE),
+            Place::Fixed(records) => (records, self.fixed_size()),
+        };
+        let (strip, size) = (f.i64(STRIP.into()), f.i64(size));
         let at = f.udiv(k, strip);
         let at = f.mul(at, size);
-        f.gep(shape.x, at, Scalar::I8)
+        f.gep(records, at, Scalar::I8)
     }
 
     /// The scale of that block.
-    pub(super) fn scale(f: &mut Func, shape: &Shape<'_>, k: Val) -> Val {
-        let record = Records::record(f, shape, k);
-        let p = byte(f, record, Record::SCALE);
+    pub(super) fn scale(&self, f: &mut Func, shape: &Shape<'_>, k: Val) -> Val {
+        let record = self.record(f, shape, k);
+        let p = byte(f, record, self.scale_at());
         f.load(p, Ty::F32)
     }
 
-    /// The sum of the numbers of the group at entry `k`.
-    pub(super) fn sum(&self, f: &mut Func, shape: &Shape<'_>, k: Val) -> Val {
-        let record = Records::record(f, shape, k);
-        if self.group == STRIP {
-            let p = byte(f, record, Record::sum(STRIP, 0));
-            return f.load(p, Ty::F32);
+    /// The sum of the numbers of the group at entry `k`, where it was found in rounding.
+    pub(super) fn sum(&self, f: &mut Func, shape: &Shape<'_>, k: Val) -> Option<Val> {
+        if !shape.rounded {
+            return None;
         }
-        let (strip, group) = (f.i64(STRIP.into()), f.i64(self.group.into()));
-        let column = f.urem(k, strip);
-        let number = f.udiv(column, group);
-        let p = byte(f, record, Record::sum(self.group, 0));
-        let p = f.gep(p, number, Scalar::F32);
-        f.load(p, Ty::F32)
+        let record = self.record(f, shape, k);
+        let first = byte(f, record, Record::sum(self.group, 0));
+        let p = if self.group == STRIP {
+            first
+        } else {
+            let (strip, group) = (f.i64(STRIP.into()), f.i64(self.group.into()));
+            let column = f.urem(k, strip);
+            let number = f.udiv(column, group);
+            f.gep(first, number, Scalar::F32)
+        };
+        Some(f.load(p, Ty::F32))
     }
 
-    /// The block, as [`Records::product`] takes it: what sums begin with, then its integers.
+    /// The block at entry `k`, as [`Records::product`] takes it: what sums begin with, then the registers of each digit.
     pub(super) fn block(&self, f: &mut Func, shape: &Shape<'_>, k: Val) -> Vec<Val> {
-        let record = Records::record(f, shape, k);
+        let record = self.record(f, shape, k);
         let mut all = self.starts(f, record);
-        for at in (0..STRIP).step_by(4 * self.lanes as usize) {
-            let p = byte(f, record, at.into());
-            all.push(f.load(p, Ty::V(4 * self.lanes, Scalar::I8)));
-        }
+        all.extend(self.integers_of_vector(f, record));
         all
     }
 
-    /// Registers of sums of a block: one, unless a group is a register of integers.
-    fn sums(&self) -> u32 {
-        if self.group == 4 * self.lanes {
+    /// The registers of each digit of a record.
+    pub(super) fn integers_of_vector(&self, f: &mut Func, record: Val) -> Vec<Val> {
+        let bytes = i64::from(self.entries()) * self.dot.digit().bytes();
+        let registers = self.starts_at() / bytes;
+        let register = |n| {
+            let p = byte(f, record, n * bytes);
+            f.load(p, self.register())
+        };
+        (0..registers).map(register).collect()
+    }
+
+    /// A register of integers.
+    fn register(&self) -> Ty {
+        Ty::V(self.entries(), self.dot.digit())
+    }
+
+    /// Its entries.
+    fn entries(&self) -> u32 {
+        self.lanes * self.dot.per_lane()
+    }
+
+    /// A register of sums.
+    pub(super) fn of_sums(&self) -> Ty {
+        Ty::V(self.lanes, Scalar::I32)
+    }
+
+    /// Registers of sums of a block: one, unless groups are whole registers of integers.
+    pub(super) fn sums(&self) -> u32 {
+        if self.group >= self.entries() {
             STRIP / self.group
         } else {
             1
         }
     }
 
-    /// What sums begin with: of every group in one of its lanes.
+    /// What sums begin with: in fixed point of every lane, otherwise of every group in one of its lanes.
     fn starts(&self, f: &mut Func, record: Val) -> Vec<Val> {
-        let none = f.zero(Ty::V(self.lanes, Scalar::I32));
+        let none = f.zero(self.of_sums());
+        let mut starts = vec![none; self.sums() as usize];
         if self.bias == 0 {
-            return vec![none; self.sums() as usize];
+            return starts;
+        }
+        if let Place::Fixed(_) = self.place {
+            for (n, start) in starts.iter_mut().enumerate() {
+                let p = byte(f, record, self.start_at(n as i64));
+                *start = f.load(p, none.ty);
+            }
+            return starts;
         }
         let groups = STRIP / self.group;
-        let mut starts = vec![none; self.sums() as usize];
         for n in 0..groups {
             let p = byte(f, record, Record::start(self.group, n));
             let start = f.load(p, Ty::S(Scalar::I32));
@@ -116,6 +206,16 @@ impl Records {
             .collect()
     }
 
+    /// What sums of a block in fixed point begin with, of the registers of its digits: what the bias of weights adds to them is taken away.
+    pub(super) fn starts_of(&self, f: &mut Func, x: &[Val]) -> Vec<Val> {
+        let bias = f.int(self.register(), self.bias as i8 as i64);
+        let weights = vec![bias; x.len() / self.digits.count as usize];
+        let none = f.zero(self.of_sums());
+        let with = [vec![none; self.sums() as usize], x.to_vec()].concat();
+        let sums = self.sums_of(f, &weights, &with);
+        sums.into_iter().map(|sum| f.sub(none, sum)).collect()
+    }
+
     /// The product of a block with the integers of a stored one at `ptr`: lanes that add up to it, in units of the scale.
     pub(super) fn product(&self, f: &mut Func, kind: Integers, ptr: Val, x: &[Val]) -> Val {
         let integers = self.integers(f, kind, ptr);
@@ -124,14 +224,34 @@ impl Records {
 
     /// The products of a block with integers: lanes that add up to those of its groups, those of a group beside each other.
     pub(super) fn products(&self, f: &mut Func, integers: &[Val], x: &[Val]) -> Vec<Val> {
+        let sums = self.sums_of(f, integers, x);
+        let real = |sum| f.convert(Cast::SignedToFloat, sum, Scalar::F32);
+        sums.into_iter().map(real).collect()
+    }
+
+    /// The same as integers.
+    fn sums_of(&self, f: &mut Func, integers: &[Val], x: &[Val]) -> Vec<Val> {
         let (starts, x) = x.split_at(self.sums() as usize);
-        let factors: Vec<[Val; 2]> = integers.iter().zip(x).map(|(q, x)| [*q, *x]).collect();
-        let parts = starts.iter().zip(factors.chunks(factors.len() / starts.len()));
-        let each = parts.map(|(start, factors)| {
-            let sums = self.weights.add(f, factors, *start);
-            f.convert(Cast::SignedToFloat, sums, Scalar::F32)
-        });
-        each.collect()
+        let digits: Vec<&[Val]> = x.chunks(integers.len()).collect();
+        let of_sum = integers.len() / starts.len();
+        let (none, places) = (f.zero(self.of_sums()), f.int(self.of_sums(), self.digits.places));
+        let sum = |(n, start): (usize, &Val)| {
+            let registers = n * of_sum..(n + 1) * of_sum;
+            let mut sum = none;
+            for (digit, x) in digits.iter().enumerate() {
+                if digit > 0 {
+                    sum = f.shl(sum, places);
+                }
+                if digit + 1 == digits.len() {
+                    sum = f.add(sum, *start);
+                }
+                let factors = integers[registers.clone()].iter().zip(&x[registers.clone()]);
+                let factors: Vec<[Val; 2]> = factors.map(|(q, x)| [*q, *x]).collect();
+                sum = self.dot.add(f, &factors, sum);
+            }
+            sum
+        };
+        starts.iter().enumerate().map(sum).collect()
     }
 
     /// The factors of [`Records::products`], of scales of groups in all lanes.
@@ -150,50 +270,79 @@ impl Records {
     /// The low and the high halves of 32 bytes as integers.
     pub(super) fn halves(&self, f: &mut Func, ptr: Val) -> [Vec<Val>; 2] {
         let (mut low, mut high) = (Vec::new(), Vec::new());
-        for at in (0..STRIP).step_by(4 * self.lanes as usize) {
-            let p = byte(f, ptr, at.into());
-            let bytes = f.load(p, Ty::V(4 * self.lanes, Scalar::I8));
-            let (fifteen, four) = (f.int(bytes.ty, 15), f.int(bytes.ty, 4));
-            low.push(f.and(bytes, fifteen));
-            high.push(f.shr(bytes, four));
+        for at in (0..STRIP).step_by(self.entries() as usize) {
+            let bytes = self.stored(f, ptr, at, Cast::ZeroExtend);
+            let [l, h] = self.nibbles(f, bytes);
+            low.push(l);
+            high.push(h);
         }
         [low, high]
     }
 
     /// The integers of a stored block, in order, as they are multiplied.
     pub(super) fn integers(&self, f: &mut Func, kind: Integers, ptr: Val) -> Vec<Val> {
-        let bytes = Ty::V(4 * self.lanes, Scalar::I8);
-        match kind {
-            Integers::Nibbles => {
-                // Words of 32 bits twice, the second time moved: bits of other bytes are masked away.
-                let low = f.load(ptr, Ty::V(STRIP / 2, Scalar::I8));
-                let low = f.bitcast(low, Ty::V(STRIP / 8, Scalar::I32));
-                let words: Vec<i64> = (0..i64::from(STRIP / 8)).collect();
-                let both: Vec<i64> = words.iter().chain(&words).copied().collect();
-                let moves: Vec<i64> = both
-                    .iter()
-                    .enumerate()
-                    .map(|(n, _)| if n < words.len() { 0 } else { 4 })
-                    .collect();
-                let parts = both.chunks(self.lanes as usize).zip(moves.chunks(self.lanes as usize));
-                let part = |(words, moves): (&[i64], &[i64])| {
-                    let words = f.shuffle(low, low, words);
-                    let moves = f.lanes(Scalar::I32, moves);
-                    let moved = f.shr(words, moves);
-                    let moved = f.bitcast(moved, bytes);
-                    let fifteen = f.int(bytes, 15);
-                    f.and(moved, fifteen)
-                };
-                parts.map(part).collect()
+        let all = (0..STRIP).step_by(self.entries() as usize);
+        match (kind, self.dot) {
+            (Integers::Nibbles, Dot::Bytes(_)) => self.both_halves(f, ptr),
+            (Integers::Nibbles, Dot::Words(_)) => {
+                let half = (0..STRIP / 2).step_by(self.entries() as usize);
+                let parts = half.map(|at| {
+                    let bytes = self.stored(f, ptr, at, Cast::ZeroExtend);
+                    self.nibbles(f, bytes)
+                });
+                let parts: Vec<[Val; 2]> = parts.collect();
+                [0, 1].iter().flat_map(|n| parts.iter().map(|part| part[*n])).collect()
             }
-            Integers::Bytes | Integers::Bits(_) => {
+            (Integers::Bytes | Integers::Bits(_), _) => {
                 let part = |at: u32| {
-                    let p = byte(f, ptr, at.into());
-                    let q = f.load(p, bytes);
-                    self.weights.biased(f, q)
+                    let q = self.stored(f, ptr, at, Cast::SignExtend);
+                    match self.dot {
+                        Dot::Bytes(weights) => weights.biased(f, q),
+                        Dot::Words(_) => q,
+                    }
                 };
-                (0..STRIP).step_by(4 * self.lanes as usize).map(part).collect()
+                all.map(part).collect()
             }
         }
+    }
+
+    /// A register of stored bytes.
+    fn stored(&self, f: &mut Func, ptr: Val, at: u32, widen: Cast) -> Val {
+        let p = byte(f, ptr, at.into());
+        let bytes = f.load(p, Ty::V(self.entries(), Scalar::I8));
+        match self.dot {
+            Dot::Bytes(_) => bytes,
+            Dot::Words(_) => f.convert(widen, bytes, Scalar::I16),
+        }
+    }
+
+    /// Low and high halves of bytes.
+    fn nibbles(&self, f: &mut Func, bytes: Val) -> [Val; 2] {
+        let (fifteen, four) = (f.int(bytes.ty, 15), f.int(bytes.ty, 4));
+        [f.and(bytes, fifteen), f.shr(bytes, four)]
+    }
+
+    /// The low halves of 16 bytes, then their high ones.
+    fn both_halves(&self, f: &mut Func, ptr: Val) -> Vec<Val> {
+        // Words of 32 bits twice, the second time moved: bits of other bytes are masked away.
+        let low = f.load(ptr, Ty::V(STRIP / 2, Scalar::I8));
+        let low = f.bitcast(low, Ty::V(STRIP / 8, Scalar::I32));
+        let words: Vec<i64> = (0..i64::from(STRIP / 8)).collect();
+        let both: Vec<i64> = words.iter().chain(&words).copied().collect();
+        let moves: Vec<i64> = both
+            .iter()
+            .enumerate()
+            .map(|(n, _)| if n < words.len() { 0 } else { 4 })
+            .collect();
+        let parts = both.chunks(self.lanes as usize).zip(moves.chunks(self.lanes as usize));
+        let part = |(words, moves): (&[i64], &[i64])| {
+            let words = f.shuffle(low, low, words);
+            let moves = f.lanes(Scalar::I32, moves);
+            let moved = f.shr(words, moves);
+            let moved = f.bitcast(moved, self.register());
+            let fifteen = f.int(moved.ty, 15);
+            f.and(moved, fifteen)
+        };
+        parts.map(part).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     kernel::{Cache, Func, Scalar, Ty, Val},
-    kernels::{dequant::byte, rounded::ByteWeights},
+    kernels::dequant::byte,
     targets::TargetInfo,
 };
 use seqc_formats::Encoding;
@@ -21,8 +21,8 @@ pub(in crate::kernels) struct Shape<'m> {
     pub(in crate::kernels) k: Val,
     /// Distance of prefetching, a whole number of groups of rows.
     pub(in crate::kernels) ahead: Val,
-    /// How weights are multiplied with records, where the vector is made of them.
-    pub(in crate::kernels) rounded: Option<ByteWeights>,
+    /// Whether the vector is one of records.
+    pub(in crate::kernels) rounded: bool,
 }
 
 impl Shape<'_> {

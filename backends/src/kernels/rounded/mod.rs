@@ -144,15 +144,15 @@ struct Words {
 /// Bits of a digit.
 const DIGIT: u32 = 4;
 
-/// Products of how many fours of weights up to `largest` 16 bits hold: two are added in each lane.
-fn fours_in_words(largest: i64) -> u32 {
-    let pair = 2 * largest * Rounding::LARGEST as i64;
+/// Products of how many fours of integers up to `largest`, of weights and of the vector, 16 bits hold: two are added in each lane.
+fn fours_in_words(largest: [i64; 2]) -> u32 {
+    let pair = 2 * largest[0] * largest[1];
     (i64::from(i16::MAX) / pair) as u32
 }
 
 impl ByteWeights {
-    /// Of weights that are multiplied as they are.
-    pub(super) fn new(products: ByteProducts, encoding: Encoding) -> ByteWeights {
+    /// Of weights that are multiplied as they are, with integers up to `largest`.
+    pub(super) fn new(products: ByteProducts, encoding: Encoding, largest: i64) -> ByteWeights {
         let Some(Native::Block(block)) = encoding.native() else {
             unreachable!("{encoding} has no integers")
         };
@@ -161,10 +161,10 @@ impl ByteWeights {
             ..0 => (-least as u64).next_power_of_two() as i64,
             _ => 0,
         };
-        let most = fours_in_words(greatest + unsigned);
+        let most = fours_in_words([greatest + unsigned, largest]);
         let words = products
             .pairs
-            .filter(|_| most > 1)
+            .filter(|_| most > 0)
             .map(|pairs| Words { pairs, most, digits: 1 });
         ByteWeights {
             products,
@@ -176,7 +176,8 @@ impl ByteWeights {
 
     /// Of packed weights: integers of many bits are cut into digits where products of these can be added up in 16 bits.
     fn packed(products: ByteProducts, encoding: Encoding) -> ByteWeights {
-        let whole = ByteWeights::new(products, encoding);
+        let largest = Rounding::LARGEST as i64;
+        let whole = ByteWeights::new(products, encoding, largest);
         let pairs = match (products.pairs, whole.words) {
             (Some(pairs), None) => pairs,
             (Some(_), Some(_)) => return whole,
@@ -189,7 +190,7 @@ impl ByteWeights {
         };
         let words = Words {
             pairs,
-            most: fours_in_words((1 << DIGIT) - 1),
+            most: fours_in_words([(1 << DIGIT) - 1, largest]),
             digits: i8::BITS / DIGIT,
         };
         ByteWeights {

@@ -87,7 +87,7 @@ impl Tile<'_> {
             x,
             k,
             ahead: bytes_ahead(&mut f, &self.target.machine, stride, width as u32),
-            rounded: None,
+            rounded: false,
         };
         let zero = f.i64(0);
         let weights = Weights::new(&mut f, self.target, self.encoding, width as u32);
