@@ -3,14 +3,12 @@
 use crate::attention::clock_rate::ClockRate;
 use seqc_ir::{Clocked, Model, Op};
 
-/// Ticks of a call for each token. [`ClockRate::ALL`] where it runs at every token, or where data decide.
-pub fn rate(model: &Model, call: usize) -> ClockRate {
-    let around = model.clocked.iter().filter(|part| part.calls.contains(&call));
-    around.fold(ClockRate::ALL, |rate, part| rate.of_those(rate_of(model, part)))
+/// Ticks of each part for each token around it. [`ClockRate::ALL`] where data decide.
+pub(crate) fn rates(model: &Model) -> Vec<ClockRate> {
+    model.clocked.iter().map(|part| rate(model, part)).collect()
 }
 
-/// Ticks of a part for each token around it.
-pub fn rate_of(model: &Model, part: &Clocked) -> ClockRate {
+fn rate(model: &Model, part: &Clocked) -> ClockRate {
     let decides = model.calls.iter().find_map(|call| {
         let result = call.results.iter().position(|stream| *stream == part.condition)?;
         Some((model.graph(call), result))

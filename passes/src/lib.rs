@@ -3,7 +3,7 @@
 pub mod affine;
 mod affine_text;
 pub mod attention;
-pub mod clocked;
+mod clocked;
 pub mod conv_partition;
 pub mod cost;
 pub mod kept;

@@ -2,7 +2,11 @@
 //! that nothing is decided twice.
 
 use crate::{
-    attention::caches::{Caches, Site},
+    attention::{
+        caches::{Caches, Site},
+        clock_rate::ClockRate,
+    },
+    clocked,
     plan::{Plan, Settings},
 };
 use seqc_ir::{Graph, Model, Value};
@@ -18,6 +22,8 @@ pub struct PlannedModel<'m> {
     pub plans: Vec<Plan>,
     /// What its attentions keep.
     pub caches: Caches,
+    /// Ticks of each clocked part for each token around it, in the order of the model's parts.
+    pub rates: Vec<ClockRate>,
 }
 
 impl<'m> PlannedModel<'m> {
@@ -29,6 +35,7 @@ impl<'m> PlannedModel<'m> {
         PlannedModel {
             model,
             caches: Caches::new(model, &attentions),
+            rates: clocked::rates(model),
             plans,
             settings,
         }
@@ -37,6 +44,13 @@ impl<'m> PlannedModel<'m> {
     /// The graph of a kind of layer.
     pub fn graph(&self, kind: usize) -> &'m Graph {
         &self.model.kinds[kind].graph
+    }
+
+    /// Ticks of a call for each token. [`ClockRate::ALL`] where it runs at every token, or where data decide.
+    pub fn rate(&self, call: usize) -> ClockRate {
+        let parts = self.model.clocked.iter().zip(&self.rates);
+        let around = parts.filter(|(part, _)| part.calls.contains(&call));
+        around.fold(ClockRate::ALL, |rate, (_, of_part)| rate.of_those(*of_part))
     }
 
     /// Whether a call carries anything of its own from token to token.

@@ -96,25 +96,24 @@ pub(super) fn states(model: &Model) -> Vec<(usize, StateSlot, Kept)> {
     states
 }
 
+/// States of a part: how many ticks it has had, and what is held.
+fn states_of(part: &Clocked) -> usize {
+    1 + held(part).count()
+}
+
 /// The number of a part's first state, behind the `first` states of layers.
-pub(super) fn first_state(model: &Model, part: usize, first: usize) -> usize {
-    let before = model.clocked[..part].iter();
-    first + before.map(|part| 1 + held(part).count()).sum::<usize>()
+fn first_state(model: &Model, part: usize, first: usize) -> usize {
+    first + model.clocked[..part].iter().map(states_of).sum::<usize>()
 }
 
 /// How many ticks each part has had, where the states of layers are `first`.
 pub(super) fn all_ticks(model: &Model, first: usize) -> Vec<Word> {
-    let of = |part: usize| Word {
-        entry: first_state(model, part, first),
-        word: 0,
+    let of = |next: &mut usize, part| {
+        let entry = *next;
+        *next += states_of(part);
+        Some(Word { entry, word: 0 })
     };
-    (0..model.clocked.len()).map(of).collect()
-}
-
-/// How many ticks the innermost part around a call has had, where the states of layers are `first`.
-pub(super) fn ticks_of(model: &Model, call: usize, first: usize) -> Option<Word> {
-    let around = model.clocked.iter().rposition(|part| part.calls.contains(&call))?;
-    all_ticks(model, first).get(around).copied()
+    model.clocked.iter().scan(first, of).collect()
 }
 
 /// A part of the step that is being written.

@@ -144,17 +144,18 @@ fn states_of(planned: &PlannedModel<'_>, layers: &[Layer<'_>]) -> Vec<Entry> {
             shared.kept = Kept::Elsewhere;
         }
     }
-    let of_layers = states.len();
+    let ticks = clocked::all_ticks(model, states.len());
     for entry in &mut states {
         // Inside a clocked part a token is a tick.
         if let StateKind::Pages {
             count: count @ None, ..
         } = &mut entry.slot.kind
         {
-            *count = clocked::ticks_of(model, entry.call, of_layers);
+            let around = model.clocked.iter().rposition(|part| part.calls.contains(&entry.call));
+            *count = around.map(|part| ticks[part]);
         }
         if let Kept::Tokens { rate, .. } = &mut entry.kept {
-            let ticks = seqc_passes::clocked::rate(model, entry.call);
+            let ticks = planned.rate(entry.call);
             if ticks != ClockRate::ALL {
                 *rate = rate.of_those(ticks);
                 entry.slot.bound = entry.kept.bound();

@@ -96,17 +96,23 @@ struct Allocation {
     last_use: usize,
 }
 
-/// Streams that are defined when a call runs: those that enter clocked parts there, its results, and those that leave parts behind it.
-fn defined(model: &Model, call: usize) -> impl Iterator<Item = StreamId> {
-    let begins = model.clocked.iter().filter(move |part| part.calls.start == call);
-    let ends = model.clocked.iter().filter(move |part| part.calls.end == call + 1);
-    let enter = begins.flat_map(|part| part.enter.iter().map(|enter| enter.to));
-    let leave = ends.flat_map(|part| part.leave.iter().map(|leave| leave.to));
-    enter.chain(model.calls[call].results.iter().copied()).chain(leave)
+/// Streams that are defined when each call runs: those that enter clocked parts there, its results, and those that leave parts behind it.
+fn defined(model: &Model) -> Vec<Vec<StreamId>> {
+    let mut defined: Vec<Vec<StreamId>> = vec![Vec::new(); model.calls.len()];
+    for part in &model.clocked {
+        defined[part.calls.start].extend(part.enter.iter().map(|enter| enter.to));
+    }
+    for (streams, call) in defined.iter_mut().zip(&model.calls) {
+        streams.extend(&call.results);
+    }
+    for part in &model.clocked {
+        defined[part.calls.end - 1].extend(part.leave.iter().map(|leave| leave.to));
+    }
+    defined
 }
 
 /// The last call at which each stream is read or written. What crosses into a clocked part is read when it begins, and what decides or passes when it ends.
-fn last_uses(model: &Model) -> HashMap<StreamId, usize> {
+fn last_uses(model: &Model, defined: &[Vec<StreamId>]) -> HashMap<StreamId, usize> {
     let mut last_use: HashMap<StreamId, usize> = HashMap::new();
     let mut used = |stream: StreamId, at: usize| {
         let last = last_use.entry(stream).or_insert(at);
@@ -117,7 +123,7 @@ fn last_uses(model: &Model) -> HashMap<StreamId, usize> {
         let graph = model.graph(call);
         let args = call.args.iter().enumerate().filter(|(n, _)| !graph.is_memory_input(*n));
         args.for_each(|(_, stream)| used(*stream, n));
-        defined(model, n).for_each(|stream| used(stream, n));
+        defined[n].iter().for_each(|stream| used(*stream, n));
     }
     for part in &model.clocked {
         let (first, last) = (part.calls.start, part.calls.end - 1);
@@ -139,13 +145,14 @@ fn last_uses(model: &Model) -> HashMap<StreamId, usize> {
 /// Puts streams that are not inputs or results into the arena; those that are never needed at the same time share.
 fn place(planned: &PlannedModel<'_>, types: &[Ty], places: &mut HashMap<StreamId, Place>) -> usize {
     let (model, line) = (planned.model, planned.settings.machine.memory.line);
-    let last_use = last_uses(model);
+    let defined = defined(model);
+    let last_use = last_uses(model, &defined);
     let mut live: Vec<Allocation> = Vec::new();
     let mut bytes = 0;
-    for n in 0..model.calls.len() {
+    for (n, streams) in defined.iter().enumerate() {
         live.retain(|a| a.last_use >= n);
-        for stream in defined(model, n) {
-            if places.contains_key(&stream) {
+        for stream in streams {
+            if places.contains_key(stream) {
                 continue;
             }
             let size = (row_bytes(&types[stream.0 as usize]) * planned.settings.max_chunk)
@@ -155,9 +162,9 @@ fn place(planned: &PlannedModel<'_>, types: &[Ty], places: &mut HashMap<StreamId
             live.push(Allocation {
                 offset: at,
                 size,
-                last_use: last_use[&stream],
+                last_use: last_use[stream],
             });
-            places.insert(stream, Place::Arena(at));
+            places.insert(*stream, Place::Arena(at));
             bytes = bytes.max(at + size);
         }
     }

@@ -6,7 +6,6 @@ use seqc_passes::{
         PairAnalysis,
         caches::{Cache, CacheId, Site},
     },
-    clocked,
     planned::PlannedModel,
 };
 use serde_json::json;
@@ -48,7 +47,7 @@ pub(super) fn list(planned: &PlannedModel<'_>) -> Vec<serde_json::Value> {
             "name": CacheId(n).to_string(),
             "owner": name(planned, cache.owner),
             "readers": readers,
-            "entries": known(planned, cache.owner).entries(clocked::rate(planned.model, cache.owner.call)),
+            "entries": known(planned, cache.owner).entries(planned.rate(cache.owner.call)),
             "beside": cache.beside.map(|(other, why)| json!({"name": other.to_string(), "reason": why.to_string()})),
         })
     };
@@ -95,7 +94,7 @@ fn name(planned: &PlannedModel<'_>, site: Site) -> String {
     }
 }
 
-/// `min(T, 64) tokens of 2 heads, keys of 16 numbers, values of 16 in f16`
+/// `min(T, 64) tokens of 2 heads, keys of 16 numbers, values of 16, f16`
 fn contents(planned: &PlannedModel<'_>, cache: &Cache) -> String {
     let site = cache.owner;
     let graph = planned.graph(planned.model.calls[site.call].kind.0 as usize);
@@ -111,7 +110,7 @@ fn contents(planned: &PlannedModel<'_>, cache: &Cache) -> String {
     };
     format!(
         "{} of {heads} heads, keys of {} numbers{values}, {}",
-        known(planned, site).kept(clocked::rate(planned.model, site.call)),
+        known(planned, site).kept(planned.rate(site.call)),
         width(operands[1]),
         spec.stored
     )

@@ -245,7 +245,7 @@ pub(crate) fn explain(session: &mut Session, args: &ExplainArgs) -> u8 {
             String::new()
         };
         let _ = writeln!(out, "{} ({first}{also})", kind.graph.name);
-        for part in explain::parts_of(&canonical, n) {
+        for part in explain::parts_of(&planned[0], n) {
             let _ = writeln!(out, "  {part}");
         }
         let plans: Vec<&Plan> = planned.iter().map(|of_level| &of_level.plans[n]).collect();

@@ -10,7 +10,6 @@ use seqc_formats::Encoding;
 use seqc_ir::Kind;
 use seqc_passes::{
     attention::clock_rate::ClockRate,
-    clocked,
     cost::{self, Cost, Read},
     plan::Plan,
 };
@@ -83,8 +82,12 @@ impl Total {
         } else {
             all..all
         };
-        let kind_of = |call: usize| (model.calls[call].kind.0 as usize, clocked::rate(model, call));
-        let kinds: BTreeSet<(usize, ClockRate)> = (0..model.calls.len()).map(kind_of).collect();
+        let of_calls = model.calls.iter().enumerate();
+        let kinds_of_calls: Vec<(usize, ClockRate)> = of_calls
+            .map(|(n, call)| (call.kind.0 as usize, planned.rate(n)))
+            .collect();
+        let kind_of = |call: usize| kinds_of_calls[call];
+        let kinds: BTreeSet<(usize, ClockRate)> = kinds_of_calls.iter().copied().collect();
         let layers = kinds.into_iter().map(|(n, rate)| {
             let of_kind = |calls: Range<usize>| calls.filter(|call| kind_of(*call) == (n, rate)).count();
             let of_this = entries.iter().filter(|e| kind_of(e.call) == (n, rate));

@@ -5,25 +5,25 @@ mod memory;
 mod recurrence;
 mod words;
 
-use seqc_ir::{Graph, Model};
+use seqc_ir::Graph;
 use seqc_passes::{
     attention::clock_rate::ClockRate,
-    clocked,
     plan::{BufferId, Plan},
+    planned::PlannedModel,
 };
 use std::{collections::HashSet, fmt::Write};
 use words::counted;
 
 /// Lines about the tokens at which layers of one kind run, where these are not all.
-pub fn parts_of(model: &Model, kind: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    for part in &model.clocked {
+pub fn parts_of(planned: &PlannedModel<'_>, kind: usize) -> Vec<String> {
+    let (model, mut lines) = (planned.model, Vec::new());
+    for (part, rate) in model.clocked.iter().zip(&planned.rates) {
         let layers = model.calls[part.calls.clone()].iter();
         let count = layers.filter(|call| call.kind.0 as usize == kind).count();
         if count == 0 {
             continue;
         }
-        let rate = match clocked::rate_of(model, part) {
+        let rate = match *rate {
             ClockRate::ALL => "as data decide".to_owned(),
             ClockRate { ticks, period } => format!("{ticks} of {period} tokens"),
         };

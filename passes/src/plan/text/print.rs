@@ -2,7 +2,6 @@
 
 use crate::{
     attention::caches::{CacheId, Site},
-    clocked,
     plan::{
         Chunked, Factor, Term, Write,
         types::{Buffer, BufferId, Kernel, Matmul, Nest, Plan, Scan, row_major},
@@ -72,7 +71,7 @@ impl Display for PlannedText<'_> {
         for (n, cache) in planned.caches.all.iter().enumerate() {
             let id = CacheId(n);
             let kind = calls[cache.owner.call].kind.0 as usize;
-            let ticks = clocked::rate(planned.model, cache.owner.call);
+            let ticks = planned.rate(cache.owner.call);
             let kept = planned.plans[kind].attentions[&cache.owner.value].kept(ticks);
             write!(f, "// cache {id} of {}: {kept}", name(&cache.owner))?;
             if !cache.readers.is_empty() {
