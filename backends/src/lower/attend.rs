@@ -172,7 +172,7 @@ impl Attention<'_, '_> {
 
     fn pages(&self, f: &mut Func) -> (Val, Val) {
         let keys = self.first + self.kernel.keys_entry();
-        let values = if self.kernel.spec.has_values() { keys + 1 } else { keys };
+        let values = if self.kernel.keeps_values() { keys + 1 } else { keys };
         (self.cx.state_base(f, keys), self.cx.state_base(f, values))
     }
 

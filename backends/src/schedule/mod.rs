@@ -141,6 +141,7 @@ fn attention(name: &str, graph: &Graph, plan: &Plan, v: Value) -> Attend {
             .collect(),
         span: plan.attentions[&v].span,
         named: plan.attentions[&v].named.clone(),
+        values_in_keys: plan.attentions[&v].values_in_keys,
         exhaustive: false,
         own_pages: false,
         sight: None,

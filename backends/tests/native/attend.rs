@@ -1,12 +1,14 @@
 //! Attention kernels against the evaluator: scores, masks, normalisers, heads, and caches that wrap around.
 
 mod call;
+mod case;
 mod cases;
 mod harness;
 
 use crate::support::{Loaded, Random, targets};
+use case::{Case, case};
 use cases::{binary, cases, distance, number, segment, unary, window};
-use harness::{Case, Kernel, Operands, Session, add, add_barrier, case, expected};
+use harness::{Kernel, Operands, Session, add, add_barrier, expected};
 use seqc_backends::kernel::Module;
 use seqc_ir::{BinaryOp, Clock, Normaliser, PairExpr, UNSEEN, UnaryOp};
 use std::time::Instant;

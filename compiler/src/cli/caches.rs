@@ -104,9 +104,11 @@ fn contents(planned: &PlannedModel<'_>, cache: &Cache) -> String {
         return String::new();
     };
     let heads = graph.ty(operands[1]).dims[0].size;
-    let values = match spec.has_values() {
-        true => format!(", values of {}", width(operands[2])),
-        false => String::new(),
+    let values = match known(planned, site).values_in_keys {
+        _ if !spec.has_values() => String::new(),
+        Some(0) => format!(", the first {} of them values", width(operands[2])),
+        Some(first) => format!(", {} of them from {first} on values", width(operands[2])),
+        None => format!(", values of {}", width(operands[2])),
     };
     format!(
         "{} of {heads} heads, keys of {} numbers{values}, {}",

@@ -36,6 +36,12 @@ impl Generator {
         if self.rng.once_in(2) {
             (q, k) = (self.rotated(q), self.rotated(k));
         }
+        let (q, k, v) = if self.rng.once_in(4) {
+            self.latent([q, k, v], u)
+        } else {
+            (q, k, v)
+        };
+        let e = self.sizes(k)[1];
         let mut streams = Streams::default();
         let normaliser = *self.rng.choose(&[
             Normaliser::Softmax,
@@ -81,6 +87,23 @@ impl Generator {
         }
         let y = self.times(y, 0.125);
         self.tanh(y)
+    }
+
+    /// Queries, keys and values of which the last are a part of the keys: a piece of them, or entries of them.
+    fn latent(&mut self, [q, k, v]: [Value; 3], u: Value) -> (Value, Value, Value) {
+        let [g, e] = [0, 1].map(|axis| self.sizes(k)[axis]);
+        if self.rng.once_in(2) {
+            let first = self.rng.below(e);
+            let part = vec![
+                IndexExpr::Axis(0),
+                IndexExpr::Add(Box::new(IndexExpr::Axis(1)), Box::new(IndexExpr::Const(first as i64))),
+            ];
+            return (q, k, self.graph.view(k, dims(&[g, e - first]), part));
+        }
+        let (h, f) = (self.sizes(q)[0], self.sizes(v)[1]);
+        let asks = self.projected(u, &[h, f]);
+        let pairs = [[q, asks], [k, v]].map(|pair| self.graph.concat(1, &pair));
+        (pairs[0], pairs[1], v)
     }
 
     /// The best keys of an attention. Scores of any keys are continuous; positions are compared where scores are far

@@ -6,6 +6,7 @@ use super::{
     named::Named,
     policy_entries::{PolicyEntries, Share},
     span::AttentionSpan,
+    values_in_keys::values_in_keys,
 };
 use seqc_ir::{AttendSpec, BinaryOp, Clock, Graph, Op, PairExpr, PairLeaf, UnaryOp, Value};
 use std::{collections::HashMap, fmt};
@@ -27,6 +28,8 @@ pub struct PairAnalysis {
     pub data: DataUse,
     /// Keys that queries name, where these and some near ones are all that they see.
     pub named: Option<Named>,
+    /// The entry of a key where the value begins, where values are a part of the keys: these alone are kept.
+    pub values_in_keys: Option<usize>,
     /// Operations of predicate and score for one pair.
     pub operations: usize,
     /// How many entries its cache policy keeps, where it has one.
@@ -75,6 +78,7 @@ impl PairAnalysis {
             let (query_operands, key_operands) = (spec.query_operands(), spec.key_operands());
             operands[query_operands][query] == operands[key_operands][key]
         };
+        let named = Named::of(graph, v);
         Some(PairAnalysis {
             span: AttentionSpan::new(spec, heads),
             of_heads: match predicate {
@@ -88,7 +92,9 @@ impl PairAnalysis {
             segment: among.and_then(|predicate| Segment::of(predicate, &equal)),
             period: among.and_then(period),
             data: predicate.map(DataUse::of).unwrap_or_default(),
-            named: Named::of(graph, v),
+            // Keys that are brought together one by one come with their values.
+            values_in_keys: values_in_keys(graph, spec, &operands).filter(|_| named.is_none()),
+            named,
             operations: operations(spec),
             of_memory: spec.clock == Clock::Memory,
             policy: spec.policy.as_deref().map(|policy| {
@@ -199,6 +205,9 @@ impl fmt::Display for PairAnalysis {
         }
         if let Some(named) = &self.named {
             write!(f, "; sees {named}")?;
+        }
+        if let Some(first) = self.values_in_keys {
+            write!(f, "; values in the keys from {first}")?;
         }
         let DataUse { query, key, tables } = self.data;
         let reads = [(query, "query streams"), (key, "key streams"), (tables, "tables")];

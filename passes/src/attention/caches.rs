@@ -7,10 +7,14 @@
 //! A chunk goes through one call after another: a reader finds the cache as it is behind the chunk. Under a policy it must find there all that its
 //! tokens see, so that nothing may leave, be coded later or be counted, and nothing may depend on the queries of one call ([`Apart`]).
 
-use crate::attention::{PairAnalysis, span::AttentionSpan};
+use crate::attention::{
+    PairAnalysis,
+    span::AttentionSpan,
+    streams::{self, Port},
+};
 use seqc_formats::Encoding;
 use seqc_ir::{
-    Call, Clock, Graph, IndexExpr, Model, Op, StreamId, Value,
+    Call, Clock, Graph, Model, Op, StreamId, Value,
     policy::{Coding, Policy},
 };
 use std::{collections::HashMap, fmt};
@@ -106,7 +110,7 @@ impl Caches {
                     continue;
                 };
                 let site = Site { call: n, value: v };
-                let Some((streams, contents)) = streams(graph, call, v).zip(contents(graph, v, known.span)) else {
+                let Some((streams, contents)) = sources(graph, call, v).zip(contents(graph, v, known.span)) else {
                     caches.add(site, None);
                     continue;
                 };
@@ -206,7 +210,7 @@ fn contents(graph: &Graph, v: Value, span: AttentionSpan) -> Option<Contents<'_>
 }
 
 /// Where the keys and values of an attention come from; `None` where they are no streams of the model.
-fn streams(graph: &Graph, call: &Call, v: Value) -> Option<Streams> {
+fn sources(graph: &Graph, call: &Call, v: Value) -> Option<Streams> {
     let operands = graph.operands(v);
     let (keys, values) = (operands[1], *operands.get(2)?);
     Some(Streams {
@@ -244,30 +248,10 @@ impl fmt::Display for CacheId {
 
 /// The stream of the model that a value is, whatever its shape.
 fn stream(graph: &Graph, call: &Call, v: Value) -> Option<StreamId> {
-    let source = unshaped(graph, v);
-    if let Op::Input(n) = graph.op(source) {
-        return call.args.get(*n).copied();
+    match streams::port(graph, v)? {
+        Port::Input(n) => call.args.get(n).copied(),
+        Port::Output(n) => call.results.get(n).copied(),
     }
-    let n = graph.outputs.iter().position(|(_, o)| unshaped(graph, *o) == source)?;
-    call.results.get(n).copied()
-}
-
-/// The value whose elements these are, in their order.
-fn unshaped(graph: &Graph, v: Value) -> Value {
-    let mut at = v;
-    while keeps_elements(graph, at) {
-        at = graph.operands(at)[0];
-    }
-    at
-}
-
-/// Whether a value has the elements of its operand in their order.
-fn keeps_elements(graph: &Graph, v: Value) -> bool {
-    let Op::View(map) = graph.op(v) else {
-        return matches!(graph.op(v), Op::Reshape);
-    };
-    let same = graph.ty(graph.operands(v)[0]).sizes() == graph.ty(v).sizes();
-    same && map.iter().enumerate().all(|(n, e)| *e == IndexExpr::Axis(n))
 }
 
 #[cfg(test)]

@@ -8,5 +8,7 @@ pub mod named;
 pub mod policy_entries;
 pub mod span;
 pub mod split_cache_by_key;
+mod streams;
+mod values_in_keys;
 
 pub use analysis::PairAnalysis;

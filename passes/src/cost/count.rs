@@ -274,14 +274,16 @@ impl<'a> Counting<'a> {
             operations,
             policy,
             named,
+            values_in_keys,
             ..
         } = &self.plan.attentions[&v];
+        let kept = if values_in_keys.is_some() { size(1, 1) } else { width };
         let (span, rate, extra) = (*span, *rate, *operations as f64);
         let queries = if spec.clock == Clock::Both { rate.share() } else { 1.0 };
         self.cost.caches.push(Cache {
             operations: queries * heads as f64 * (2.0 * width as f64 + 4.0 + extra),
             weight: queries * heads as f64 * (width as f64 + self.plan.settings.machine.rates.normalise + extra),
-            token_bytes: spec.stored.block_bytes() * groups * width + 4 * streams,
+            token_bytes: spec.stored.block_bytes() * groups * kept + 4 * streams,
             span,
             named: named.as_ref().map(Named::keys),
             rate,

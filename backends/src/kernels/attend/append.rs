@@ -45,7 +45,7 @@ pub(super) fn rows(attend: &Attend, module: &mut Module) -> String {
         let from = Rows::new(f, Strided::of_params(f, 0), group, attend.key_dim, list);
         let to = attend.head_page(f, f.param(4), slot, group, attend.key_dim);
         piece.keys(f, from, to);
-        if attend.spec.has_values() {
+        if attend.keeps_values() {
             let from = Rows::new(f, Strided::of_params(f, 2), group, attend.value_dim, list);
             let to = attend.head_page(f, f.param(5), slot, group, attend.value_width());
             piece.values(f, from, to);

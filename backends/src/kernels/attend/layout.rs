@@ -185,6 +185,8 @@ pub(super) struct Scratch {
     pub(super) own_keys: usize,
     /// See [`Scratch::own_keys`].
     pub(super) own_values: usize,
+    /// Values of a page, as pages of values are stored, where they are read from the keys.
+    pub(super) values: usize,
     /// Room for sorting and merging keys.
     pub(super) room: usize,
     /// The list of ticks, twice the longest chunk in 64-bit words, where there is a clock.
@@ -240,6 +242,10 @@ impl Scratch {
             choices: take(if attend.spec.together > 1 { found * PAGE } else { 0 }),
             own_keys: take(attend.own_page_floats(attend.key_dim)),
             own_values: take(attend.own_page_floats(attend.value_width())),
+            values: take(match attend.values_in_keys {
+                Some(_) => (PAGE * attend.value_width() * attend.elem().bytes() as usize).div_ceil(4),
+                None => 0,
+            }),
             room: take(attend.best().map_or(0, |best| best.room())),
             list: take(if attend.spec.clock.has_ticks() {
                 4 * attend.max_chunk

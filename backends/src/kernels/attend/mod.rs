@@ -36,6 +36,7 @@ mod tile;
 mod tile_args;
 mod top_k;
 mod top_many;
+mod values_in_keys;
 mod variant;
 
 use crate::kernel::Module;
@@ -44,7 +45,7 @@ use seqc_abi::{StateKind, Word};
 pub use variant::Attend;
 
 impl Attend {
-    /// Kinds of the state entries, those of [`Governed::slots`] where there is a policy: the number of keys (with a clock), keys, values (where there are), then one per key stream.
+    /// Kinds of the state entries, those of [`Governed::slots`] where there is a policy: the number of keys (with a clock), keys, values (where they have pages), then one per key stream.
     pub fn states(&self) -> Vec<StateKind> {
         if let Some(governed) = self.governed() {
             return governed.slots().into_iter().map(|slot| slot.kind).collect();
@@ -59,7 +60,7 @@ impl Attend {
             dropped: None,
         };
         let ticks = self.has_clock().then_some(StateKind::Fixed { bytes: 8 });
-        let values = self.spec.has_values().then(|| entry(self.value_page_bytes()));
+        let values = self.keeps_values().then(|| entry(self.value_page_bytes()));
         let streams = self.key_widths.iter().map(|width| entry(4 * layout::PAGE * width));
         ticks
             .into_iter()

@@ -4,8 +4,9 @@ use super::{
     blocks::{Block, PageRange, QueryBlocks},
     bounds::Bounds,
     interval::{Bit, Coverage, PairTile},
-    layout::PAGE,
+    layout::{PAGE, float_at},
     tile_args::TileArgs,
+    values_in_keys,
 };
 use crate::kernel::{Cmp, Func, Val};
 
@@ -52,11 +53,23 @@ impl QueryBlocks<'_> {
         let copied = self.copies.as_ref();
         let keys = copied.and_then(|copies| copies.keys);
         let values = copied.and_then(|copies| copies.values);
+        let keys_of_page = keys.unwrap_or_else(|| head(f, self.pages.keys, page, attend.key_dim));
+        let values = values.unwrap_or_else(|| match attend.values_in_keys {
+            Some(_) => self.values_of_keys(f, keys_of_page),
+            None => head(f, self.pages.values, page, attend.value_width()),
+        });
         HeadPages {
-            keys: keys.unwrap_or_else(|| head(f, self.pages.keys, page, attend.key_dim)),
-            values: values.unwrap_or_else(|| head(f, self.pages.values, page, attend.value_width())),
+            keys: keys_of_page,
+            values,
             next: keys.unwrap_or_else(|| head(f, self.pages.keys, next, attend.key_dim)),
         }
+    }
+
+    /// Values of a head's page in scratch, read from its keys.
+    fn values_of_keys(&self, f: &mut Func, keys: Val) -> Val {
+        let to = float_at(f, self.mine, self.scratch.values);
+        f.call(&values_in_keys::name(self.attend), &[keys, to], None);
+        to
     }
 
     /// The keys of a head's page.

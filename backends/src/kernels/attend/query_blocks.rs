@@ -7,6 +7,7 @@ use super::{
     named, page_kernel,
     table::Tables,
     ticks::Chunk,
+    values_in_keys,
     variant::Attend,
 };
 use crate::kernel::{Func, Module, Team, Ty, Val};
@@ -15,6 +16,7 @@ use crate::kernel::{Func, Module, Team, Ty, Val};
 pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> String {
     let tables = Tables::new(attend, module);
     let page = page_kernel::function(attend, module, &tables);
+    values_in_keys::function(attend, module);
     let all = attend.names().map(|_| {
         named::functions(attend, module);
         let all = attend.over_all_pages();

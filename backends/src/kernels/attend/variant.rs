@@ -34,6 +34,8 @@ pub struct Attend {
     pub span: AttentionSpan,
     /// Keys that queries name, where these and some near ones are all that they see.
     pub named: Option<Named>,
+    /// The entry of a key where the value begins, where pages hold keys alone.
+    pub values_in_keys: Option<usize>,
     /// All pages are gone over, even where queries name keys.
     pub exhaustive: bool,
     /// Keys are read from a page in scratch, where each is seen by all rows.
@@ -65,7 +67,12 @@ impl Attend {
 
     /// Number of the state entry of key stream 0.
     pub fn streams_entry(&self) -> usize {
-        self.keys_entry() + 1 + usize::from(self.spec.has_values())
+        self.keys_entry() + 1 + usize::from(self.keeps_values())
+    }
+
+    /// Whether values have pages of their own.
+    pub fn keeps_values(&self) -> bool {
+        self.spec.has_values() && self.values_in_keys.is_none()
     }
 
     /// Entries of a head's result.
@@ -97,6 +104,7 @@ impl Attend {
             _ if self.own_pages => Ty::SCRATCH,
             Some(sight) if sight.copied_keys && sight.copied_values => Ty::SCRATCH,
             Some(sight) if sight.copied_keys || sight.copied_values => Ty::GENERIC,
+            _ if self.values_in_keys.is_some() => Ty::GENERIC,
             _ => Ty::GLOBAL,
         }
     }

@@ -1,6 +1,6 @@
 //! Attentions that are tried: masks, scores, normalisers, tables, clocks and selections.
 
-use super::harness::{Case, case};
+use super::case::{Case, case};
 use seqc_backends::mlir::Target;
 use seqc_formats::Encoding;
 use seqc_ir::{BinaryOp, Clock, Normaliser, PairExpr, UnaryOp};
@@ -39,6 +39,7 @@ pub(super) fn cases(target: &Target) -> Vec<Case> {
         clocks(&case),
         best(&case),
         stored(&case),
+        latent(&case),
         listed(&case),
     ];
     lists.into_iter().flatten().collect()
@@ -140,6 +141,26 @@ fn stored(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
         ]
     };
     types.flat_map(of_type).collect()
+}
+
+/// Values that are a part of the keys.
+fn latent(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
+    vec![
+        case("latent", [8, 1, 40, 32]).values_in_keys(0),
+        case("latent_odd", [6, 2, 21, 13])
+            .values_in_keys(5)
+            .predicate(window(90.0)),
+        case("latent_wide", [4, 1, 150, 130]).values_in_keys(20).log_sum(),
+        case("latent_sums", [4, 2, 16, 16])
+            .values_in_keys(0)
+            .normaliser(Normaliser::None),
+        case("latent_clocked", [4, 2, 16, 9])
+            .values_in_keys(7)
+            .clock(Clock::Both),
+        case("latent_f16", [3, 1, 13, 7])
+            .values_in_keys(2)
+            .stored(Encoding::F16),
+    ]
 }
 
 fn masks(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {

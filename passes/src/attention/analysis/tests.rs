@@ -109,3 +109,40 @@ fn without_causality_everything_is_kept() {
     );
     assert_eq!(whole.to_string(), "keeps T");
 }
+
+/// Where values are found in the keys `%2`, which are joined of `%1`, six numbers, and `%0`, four.
+fn place_in_keys(values: &str, width: usize, taps: &str) -> Option<usize> {
+    let (define, values) = values.rsplit_once("; ").unwrap_or(("", values));
+    let text = format!(
+        "graph a {{
+        input 0 x : f32[1, 4] input 1 y : f32[1, 6] input 2 q : f32[3, 10]
+        %10 = input(0) : f32[1, 4] %11 = input(1) : f32[1, 6] %12 = input(2) : f32[3, 10]
+        %0 = tanh %10 : f32[1, 4] %1 = tanh %11 : f32[1, 6] %2 = concat(axis=1) %1, %0 : f32[1, 10] {define}
+        %5 = attend(scale=0.5, normalise=softmax, causal=true) %12, %2, {values} : f32[3, {width}]
+        output o %5 {taps} }}"
+    );
+    let graph: Graph = text.parse().unwrap_or_else(|e| panic!("{e}\n{text}"));
+    assert_eq!(seqc_ir::verify::verify(&graph), [], "{text}");
+    let known = PairAnalysis::of(&graph, graph.outputs[0].1).expect("the output is an attention");
+    known.values_in_keys
+}
+
+#[test]
+fn values_that_are_a_part_of_the_keys_are_found() {
+    for (values, width, place) in [
+        // The keys themselves, pieces that they are joined of, entries of them.
+        ("%2", 10, Some(0)),
+        ("%1", 6, Some(0)),
+        ("%0", 4, Some(6)),
+        ("%3 = view(i0, i1 + 3) %2 : f32[1, 4]; %3", 4, Some(3)),
+        // Other values, and entries that do not follow one another.
+        ("%3 = tanh %0 : f32[1, 4]; %3", 4, None),
+        ("%3 = view(i0, i1 * 2) %2 : f32[1, 4]; %3", 4, None),
+        ("%3 = view(i0, i1 / 2) %2 : f32[1, 4]; %3", 4, None),
+    ] {
+        assert_eq!(place_in_keys(values, width, ""), place, "{values}");
+    }
+    // What other layers may read is kept apart.
+    assert_eq!(place_in_keys("%1", 6, "output k %2"), Some(0));
+    assert_eq!(place_in_keys("%1", 6, "output k %2 output v %1"), None);
+}
