@@ -25,6 +25,8 @@ use seqc_passes::{
 };
 use std::{sync::Barrier, time::Instant};
 
+pub(crate) use crate::support::widest;
+
 /// max |difference| / max |reference|, f32 against double precision.
 pub(crate) const TOLERANCE: f64 = 2e-4;
 pub(crate) const MAX_CHUNK: usize = 40;
@@ -248,9 +250,7 @@ pub(crate) fn settings(target: &Target, seed: u64, max_chunk: usize, chunks: Chu
         machine.attention.gathered_row = 0;
     }
     // The matrices of these models are small.
-    if (seed / TOGETHER) % 4 >= 2 {
-        machine.rates.small_matrix = 0;
-    }
+    machine.rates.small_matrix *= usize::from((seed / TOGETHER) % 4 < 2);
     Settings {
         machine,
         max_chunk,
@@ -443,11 +443,6 @@ pub(crate) fn cases(default: u64) -> u64 {
         .ok()
         .and_then(|n| n.parse().ok())
         .unwrap_or(default)
-}
-
-pub(crate) fn widest() -> Target {
-    let targets = crate::support::targets();
-    targets.into_iter().last().unwrap_or_else(|| panic!("no target"))
 }
 
 #[test]

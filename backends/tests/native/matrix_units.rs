@@ -69,15 +69,26 @@ fn matrix_units_multiply_with_every_encoding() {
                     let name = kernels::gemm_name(encoding, *k, layout(parts));
                     // SAFETY: the type is that of the kernel's documentation.
                     let gemm: Gemm = unsafe { loaded.function(&format!("t_{name}")) };
-                    check(gemm, &target, (encoding, *k, parts), &mut random);
+                    let case = Case { encoding, k: *k, parts };
+                    check(gemm, &target, case, &mut random);
                 }
             }
         }
     }
 }
 
+/// A product.
+#[derive(Clone, Copy)]
+struct Case {
+    encoding: Encoding,
+    k: usize,
+    /// Of activations.
+    parts: Parts,
+}
+
 /// Activations that are exact in so many parts, times panels with all rows and with fewer.
-fn check(gemm: Gemm, target: &Target, (encoding, k, parts): (Encoding, usize, Parts), random: &mut Random) {
+fn check(gemm: Gemm, target: &Target, case: Case, random: &mut Random) {
+    let Case { encoding, k, parts } = case;
     let panel = target.machine().panel_rows();
     for (rows, count) in [(1, 1), (panel - 1, 35), (panel, 9)] {
         let (bytes, values) = weights(encoding, rows, k, random);

@@ -35,6 +35,11 @@ pub(crate) fn targets() -> Vec<Target> {
     list
 }
 
+/// The one of them with the widest vectors.
+pub(crate) fn widest() -> Target {
+    targets().into_iter().last().unwrap_or_else(|| panic!("no target"))
+}
+
 /// Threads of a GPU, emulated.
 pub(crate) fn fibers() -> Target {
     Target::of(Level::Fibers)
