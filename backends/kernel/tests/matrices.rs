@@ -87,8 +87,8 @@ fn pairs_are_rounded_to_the_nearest_ties_to_even() {
     let found = numbers(
         |f| {
             let (a, b) = (
-                f.float_lanes(&[1.0, 1.003_906_25]),
-                f.float_lanes(&[-2.0, 1.011_718_75]),
+                f.float_lanes(&[1.0, 257.0 / 256.0]),
+                f.float_lanes(&[-2.0, 259.0 / 256.0]),
             );
             f.round_pairs(a, b)
         },

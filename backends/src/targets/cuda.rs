@@ -44,7 +44,6 @@ pub(super) const SM80: TargetInfo = TargetInfo {
         processor: "sm_80",
         features: "+ptx80",
     },
-    ..PORTABLE
 };
 
 /// The same code for fibers of a processor of x86-64.

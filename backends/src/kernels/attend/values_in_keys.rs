@@ -17,7 +17,7 @@ pub(super) fn name(attend: &Attend) -> String {
 /// Where values are a part of the keys, adds `fn(keys, values)`: writes the values of the keys of a head's page as pages of values are stored.
 pub(super) fn function(attend: &Attend, module: &mut Module) {
     let Some(first) = attend.values_in_keys else { return };
-    let mut f = Func::new(&name(attend), &[Ty::GLOBAL, Ty::SCRATCH], None);
+    let mut f = Func::new(name(attend), &[Ty::GLOBAL, Ty::SCRATCH], None);
     for panel in attend.panels() {
         Turn { attend, first, panel }.panel(&mut f);
     }
