@@ -15,7 +15,7 @@ if [ ! -x "$tool" ]; then
 fi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-for model in specs/mixers/{mamba2,gated_deltanet,moe,hyena}.yaml specs/policies/{h2o,quest}.yaml; do
+for model in specs/models/smollm2-135m.yaml specs/mixers/{mamba2,gated_deltanet,moe,hyena}.yaml specs/policies/{h2o,quest}.yaml; do
     [ -e "$model" ] || continue
     "$seqc" build "$model" --emit ptx -o "$folder/code.ptx" 2>"$folder/messages" || die "$model does not build" "$(cat "$folder/messages")"
     for arch in sm_80 sm_90 sm_100; do
