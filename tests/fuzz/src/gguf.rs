@@ -75,7 +75,7 @@ fn tensor_names(text: &str) -> impl Iterator<Item = &str> {
         .map(|word| word.trim_end_matches(['}', ':']))
         .filter(|word| word.ends_with(".weight") || word.ends_with(".bias"))
         .filter(|word| {
-            ["blk.{i}.", "token_", "output", "rope_", "position_"]
+            ["blk.{i}.", "enc.", "dec.", "token_", "output", "rope_", "position_"]
                 .iter()
                 .any(|start| word.starts_with(start))
         })

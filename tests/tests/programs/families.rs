@@ -71,8 +71,8 @@ impl Known {
         let halves = usize::from(config.contains("\"text_config\""));
         let said = &answer.stderr;
         let counted = (
-            said.matches("warning[").count(),
-            said.matches("warning[text-half]").count(),
+            said.matches("] Warning:").count(),
+            said.matches("[text-half] Warning:").count(),
         );
         assert_eq!(counted, (halves, halves), "{}: {said}", self.name);
         model
