@@ -109,18 +109,23 @@ fn worse(a: f32, b: f32) -> f32 {
     if a.is_nan() || b.is_nan() { f32::NAN } else { a.max(b) }
 }
 
-/// An i64 tensor of a file, if it is there.
+/// A tensor of integers of a file, if it is there.
 pub fn read_integers(path: &Path, name: &str) -> Option<Vec<i64>> {
     with_file(path, |file| {
         let tensor = file.tensor(name).ok()?;
-        assert_eq!(tensor.dtype(), Dtype::I64, "{name} in {}", path.display());
-        Some(
-            tensor
-                .data()
+        let data = tensor.data();
+        let integers = match tensor.dtype() {
+            Dtype::I64 => data
                 .chunks_exact(8)
                 .filter_map(|b| Some(i64::from_le_bytes(b.try_into().ok()?)))
                 .collect(),
-        )
+            Dtype::I32 => data
+                .chunks_exact(4)
+                .map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]).into())
+                .collect(),
+            other => panic!("{name} in {} is {other:?}, no integers", path.display()),
+        };
+        Some(integers)
     })
 }
 
