@@ -2,8 +2,7 @@
 
 use super::{
     Rng,
-    pairs::{all, binary, number, younger},
-    policy::PARTS,
+    pairs::{PARTS, all, binary, number, younger},
 };
 use crate::{
     BinaryOp, PairExpr as Expr, ReduceOp, UnaryOp,

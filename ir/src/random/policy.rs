@@ -2,7 +2,7 @@
 
 use super::{
     RandomGraph, Range, Rng,
-    pairs::{all, binary, number, younger},
+    pairs::{PARTS, all, binary, number, younger},
 };
 use crate::{
     AttendSpec, BinaryOp, Dim, Elem, Graph, PairExpr, ReduceOp, Ty, UnaryOp, Value,
@@ -13,9 +13,6 @@ use crate::{
 };
 
 type Expr = PairExpr;
-
-/// Parts of a sum.
-pub(super) const PARTS: [f64; 3] = [0.306_142, 0.618_034, 0.918_273];
 
 /// A layer of one attention whose inputs are queries, keys and values, with a random policy.
 pub(super) fn layer(seed: u64) -> RandomGraph {

@@ -121,8 +121,8 @@ llvm.func internal @matrix(%a0: i32, %a1: i32, %a2: i32, %a3: i32, %b0: i32, %b1
   %s1 = llvm.insertvalue %r0, %s0[0] : !llvm.struct<(f32, f32, f32, f32)>
   %s2 = llvm.insertvalue %r1, %s1[1] : !llvm.struct<(f32, f32, f32, f32)>
   %s3 = llvm.insertvalue %r2, %s2[2] : !llvm.struct<(f32, f32, f32, f32)>
-  %s4 = llvm.insertvalue %r3, %s3[3] : !llvm.struct<(f32, f32, f32, f32)>
-  llvm.return %s4 : !llvm.struct<(f32, f32, f32, f32)>
+  %all = llvm.insertvalue %r3, %s3[3] : !llvm.struct<(f32, f32, f32, f32)>
+  llvm.return %all : !llvm.struct<(f32, f32, f32, f32)>
 }
 llvm.func internal @meet() attributes {passthrough = ["alwaysinline"]} {
   llvm.call @seqc_warp_meet() : () -> ()
