@@ -464,7 +464,7 @@ fn random_models_compute_the_same_with_narrow_vectors() {
 
 #[test]
 fn random_models_compute_the_same_on_threads_of_a_gpu() {
-    check_seeds(60_000..60_000 + cases(300) / 12, |seed| {
+    check_seeds(60_000..60_000 + cases(300) / 24, |seed| {
         check(seed, &crate::support::fibers())
     });
 }
