@@ -254,7 +254,9 @@ fn given(path: &Path, config: &Config, half: Option<&Half>, sources: &mut Source
 fn choose(config: &Config, half: Option<&Half>, sources: &mut Sources) -> Result<Chosen, Diagnostic> {
     let mut of_half = None;
     let mut known: Vec<String> = Vec::new();
-    for (family, home) in all(sources)? {
+    for written in all()? {
+        let Written { name, text, home } = written?;
+        let family = Family::read(&name, &text, sources)?;
         if family.fits(config) {
             let of_half = false;
             return Ok(Chosen { family, home, of_half });
@@ -288,17 +290,31 @@ fn choose(config: &Config, half: Option<&Half>, sources: &mut Sources) -> Result
     ))
 }
 
-/// All families in the order in which they are tried: those of the user's folder, each with that, then those of the library.
-fn all(sources: &mut Sources) -> Result<Vec<(Family, Option<PathBuf>)>, Diagnostic> {
-    let mut all = Vec::new();
-    for path in places::own()? {
-        let family = Family::read(&path.display().to_string(), &model::text_of(&path)?, sources)?;
-        all.push((family, path.parent().map(Path::to_owned)));
-    }
-    for (name, text) in standard::families() {
-        all.push((Family::read(&name, text, sources)?, None));
-    }
-    Ok(all)
+/// A family as it is written.
+struct Written {
+    name: String,
+    text: Cow<'static, str>,
+    /// The folder of a user's own.
+    home: Option<PathBuf>,
+}
+
+/// All families in the order in which they are tried: those of the user's folder, then those of the library. Each is read when its turn comes.
+fn all() -> Result<impl Iterator<Item = Result<Written, Diagnostic>>, Diagnostic> {
+    let own = places::own()?.into_iter().map(|path| {
+        Ok(Written {
+            name: path.display().to_string(),
+            text: model::text_of(&path)?.into(),
+            home: path.parent().map(Path::to_owned),
+        })
+    });
+    let library = standard::families().into_iter().map(|(name, text)| {
+        Ok(Written {
+            name,
+            text: text.into(),
+            home: None,
+        })
+    });
+    Ok(own.chain(library))
 }
 
 fn plain_name(name: &str) -> String {
