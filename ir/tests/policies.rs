@@ -4,9 +4,9 @@ use seqc_ir::{
     AttendSpec, Elem, Graph, Op, PairExpr, ReduceOp, Ty, dims,
     eval::{
         Evaluator, Tensor,
-        entries::{HeadEntries, Window, fewest, pool, reduce, reduce_heads, top_of_heads},
+        entries::{HeadEntries, fewest, pool, reduce, reduce_heads, top_of_heads},
     },
-    policy::{Eviction, Policy, Sight},
+    policy::{Eviction, Policy, Sight, Window},
     random::random_policy,
     verify,
 };

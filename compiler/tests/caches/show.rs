@@ -51,14 +51,8 @@ pub(crate) fn policy(policy: &Policy) -> String {
 fn kind(kind: &Kind) -> String {
     match kind {
         Kind::Entry(e) => e.to_string(),
-        Kind::Pool {
-            of,
-            size,
-            pages,
-            how,
-            among,
-        } => {
-            let over = if *pages { "pages of " } else { "" };
+        Kind::Pool { of, window, how, among } => {
+            let (size, over) = (window.size, if window.pages { "pages of " } else { "" });
             format!("{how:?} of definition {of} over {over}{size} among {among}")
         }
         Kind::Top {

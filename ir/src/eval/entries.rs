@@ -1,6 +1,9 @@
 //! Numbers of the entries of a cache: reduced, pooled, ranked. Whoever counts entries without evaluating attention uses the same.
 
-use crate::{PairExpr, ReduceOp, policy::Kind};
+use crate::{
+    PairExpr, ReduceOp,
+    policy::{Kind, Window},
+};
 
 /// The reduction of some numbers; of none, 0. The largest and the smallest are those of what is a number; where that is infinite
 /// because there is nothing else, 0.
@@ -18,15 +21,6 @@ pub fn reduce(how: ReduceOp, values: impl Iterator<Item = f64>) -> f64 {
 pub fn reduce_among(how: ReduceOp, values: &[f64], among: &[bool]) -> f64 {
     let counted = values.iter().zip(among).filter(|(_, counts)| **counts);
     reduce(how, counted.map(|(x, _)| *x))
-}
-
-/// Which entries [`crate::policy::Kind::Pool`] runs over.
-#[derive(Clone, Copy, Debug)]
-pub struct Window {
-    /// How many.
-    pub size: usize,
-    /// Those of the same page, not those around each one.
-    pub pages: bool,
 }
 
 /// [`crate::policy::Kind::Pool`] of the numbers `value(slot)`, over those slots `among` which they count.

@@ -4,7 +4,7 @@ use super::{
     attend::{Attend, Pair},
     blocks, coding,
     data::Data,
-    entries::{KeyHead, Window, dot, fewest, joined, normalised, pool, reduce_among, top},
+    entries::{KeyHead, dot, fewest, joined, normalised, pool, reduce_among, top},
     governed::{At, Choice, Entry, HeadCache, Query},
     place::{About, HeadStep},
 };
@@ -298,17 +298,8 @@ impl HeadStep<'_> {
         let channels = 0..self.attend.e;
         match kind {
             Kind::Entry(e) => of(e),
-            Kind::Pool {
-                of,
-                size,
-                pages,
-                how,
-                among,
-            } => {
-                let (size, pages) = (*size, *pages);
-                pool(*how, Window { size, pages }, &truths(among), |at| {
-                    self.definitions[*of][at]
-                })
+            Kind::Pool { of, window, how, among } => {
+                pool(*how, *window, &truths(among), |at| self.definitions[*of][at])
             }
             Kind::Top { by, count, among, .. } => top(&of(by), self.number(count), &truths(among)),
             Kind::Over { of: values, how, among } => {

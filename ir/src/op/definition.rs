@@ -11,20 +11,26 @@ pub struct Definition {
     pub kind: Kind,
 }
 
+/// Entries that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// How many: the `size / 2` before an entry, itself, and the `(size - 1) / 2` behind it.
+    pub size: usize,
+    /// Instead of these those of its page, which begins at a slot that is a multiple of `size`.
+    pub pages: bool,
+}
+
 /// How a definition is computed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// A number of each entry.
     Entry(PairExpr),
-    /// Over those of some entries around each one for which `among` holds; of none, 0. They are the `size / 2` before it, itself, and the
-    /// `(size - 1) / 2` behind it; or those of its page, which begins at a slot that is a multiple of `size`.
+    /// Over those entries of a window of each one for which `among` holds; of none, 0.
     Pool {
         /// Number of the definition.
         of: usize,
-        /// Entries of the window, or of a page.
-        size: usize,
-        /// Entries of the same page count.
-        pages: bool,
+        /// Which entries.
+        window: Window,
         /// Sum, largest or smallest.
         how: ReduceOp,
         /// Entries that count.

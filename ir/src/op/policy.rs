@@ -1,6 +1,6 @@
 //! Cache policies: which entries of a cache are kept, how they are stored, and at which positions queries and keys meet.
 
-pub use super::definition::{Definition, Kind};
+pub use super::definition::{Definition, Kind, Window};
 use crate::{BinaryOp, PairExpr};
 
 /// What a cache does beside growing. Every key head runs the policy for itself, on entries that it numbers by *slots*, from 0,

@@ -8,7 +8,7 @@ use crate::{
     AttendSpec, BinaryOp, Dim, Elem, Graph, PairExpr, ReduceOp, Ty, UnaryOp, Value,
     policy::{
         Along, CHANNEL, COUNTERS, Channels, Coding, Definition, ENDED, ENTRIES, Eviction, Kind, MEMORIES, Policy,
-        READING, Recurrence, SLOT, Sight, Turn,
+        READING, Recurrence, SLOT, Sight, Turn, Window,
     },
 };
 
@@ -233,8 +233,10 @@ impl Maker {
                 name: "pooled".to_owned(),
                 kind: Kind::Pool {
                     of,
-                    size: 1 + self.rng.below(7),
-                    pages: self.rng.once_in(3),
+                    window: Window {
+                        size: 1 + self.rng.below(7),
+                        pages: self.rng.once_in(3),
+                    },
                     how: *self.rng.choose(&[ReduceOp::Sum, ReduceOp::Max, ReduceOp::Min]),
                     among: old.clone(),
                 },

@@ -3,7 +3,7 @@
 use super::{ParseError, cursor::Parser, print::Number};
 use crate::{
     PairExpr, ReduceOp,
-    policy::{Along, Blocks, Channels, Coding, Definition, Eviction, Kind, Policy, Recurrence, Sight, Turn},
+    policy::{Along, Blocks, Channels, Coding, Definition, Eviction, Kind, Policy, Recurrence, Sight, Turn, Window},
 };
 use std::fmt::{self, Display, Formatter};
 
@@ -64,13 +64,8 @@ impl Display for Kind {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Kind::Entry(e) => write!(f, "entry of={e}"),
-            Kind::Pool {
-                of,
-                size,
-                pages,
-                how,
-                among,
-            } => {
+            Kind::Pool { of, window, how, among } => {
+                let Window { size, pages } = window;
                 write!(f, "pool of={of} size={size} how={} among={among}", how.name())?;
                 if *pages { write!(f, " pages=true") } else { Ok(()) }
             }
@@ -228,13 +223,13 @@ impl Parser {
         let word = self.word("a definition of a policy")?;
         Ok(match word.as_str() {
             "entry" => Kind::Entry(self.part("of")?),
-            "pool" => Kind::Pool {
-                of: self.setting("of")?,
-                size: self.setting("size")?,
-                how: self.how()?,
-                among: self.part("among")?,
-                pages: self.at_word("pages") && self.flag("pages")?,
-            },
+            "pool" => {
+                let (of, size) = (self.setting("of")?, self.setting("size")?);
+                let (how, among) = (self.how()?, self.part("among")?);
+                let pages = self.at_word("pages") && self.flag("pages")?;
+                let window = Window { size, pages };
+                Kind::Pool { of, window, how, among }
+            }
             "top" => Kind::Top {
                 by: self.part("by")?,
                 count: self.part("count")?,

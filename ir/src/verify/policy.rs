@@ -272,9 +272,9 @@ fn of_definition(kind: &Kind, n: usize, widths: [usize; 2], scope: Scope<'_>) ->
     };
     match kind {
         Kind::Entry(e) => entry.number(e),
-        Kind::Pool { of, size, among, .. } => {
+        Kind::Pool { of, window, among, .. } => {
             let known = *of < n && policy.definitions.get(*of).is_some_and(|d| !d.kind.of_channels());
-            if !known || *size == 0 {
+            if !known || window.size == 0 {
                 return Err("a window over what is not defined before it".to_owned());
             }
             entry.truth(among)

@@ -64,7 +64,7 @@ fn of_entry(policy: &Policy, kind: &Kind, sizes: Sizes) -> f64 {
     let members = (sizes.heads / sizes.groups.max(1)) as f64;
     match kind {
         Kind::Entry(e) => operations(e),
-        Kind::Pool { size, among, .. } => operations(among) + *size as f64,
+        Kind::Pool { window, among, .. } => operations(among) + window.size as f64,
         Kind::Top { by, among, heads, .. } => {
             let competing = if *heads { sizes.groups as f64 } else { 1.0 };
             operations(by) + operations(among) + TOP * competing

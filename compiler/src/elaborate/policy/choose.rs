@@ -15,7 +15,7 @@ use crate::{
 use seqc_grammar::ast::{Expr, ExprKind, Ident, NamedArg, Span};
 use seqc_ir::{
     BinaryOp, Elem, PairExpr, ReduceOp,
-    policy::{Kind, MAX_QUERIES},
+    policy::{Kind, MAX_QUERIES, Window},
 };
 
 /// A call in the body of a cache.
@@ -170,10 +170,10 @@ impl Cx<'_> {
             return Val::Poison;
         };
         let of = self.definition_with(by);
+        let window = Window { size, pages };
         let pooled = |how, of| Kind::Pool {
             of,
-            size,
-            pages,
+            window,
             how,
             among: among.clone(),
         };

@@ -6,7 +6,7 @@
 use super::column::Column;
 use seqc_ir::{
     BinaryOp, PairDomain, PairExpr, PairLeaf, UnaryOp,
-    eval::entries::{KeyHead, Window, fewest, joined, pool, reduce, top},
+    eval::entries::{KeyHead, fewest, joined, pool, reduce, top},
     policy::{CLOSED, COUNTERS, Coding, ENDED, ENTRIES, Kind, MEMORIES, Policy, READING, SLOT},
 };
 
@@ -178,19 +178,12 @@ impl<'p> Head<'p> {
         let entries = self.positions.len();
         match kind {
             Kind::Entry(e) => self.column(e, Space::Entries),
-            Kind::Pool {
-                of,
-                size,
-                pages,
-                how,
-                among,
-            } => {
-                let (size, pages) = (*size, *pages);
+            Kind::Pool { of, window, how, among } => {
                 let (of, among) = (
                     &self.definitions[*of],
                     self.column(among, Space::Entries).truths(entries),
                 );
-                Column::Each(pool(*how, Window { size, pages }, &among, |at| of.at(at)))
+                Column::Each(pool(*how, *window, &among, |at| of.at(at)))
             }
             Kind::Top { by, count, among, .. } => {
                 let (by, among) = (

@@ -1,7 +1,7 @@
 //! Definitions of a policy: a number of each entry, or of each channel, where entries leave or channels are chosen.
 
 use super::{
-    super::layout::{PAGE, ceil_div, float_at, number_at, numbers_at, row_at},
+    super::layout::{PAGE, float_at, number_at, numbers_at, row_at},
     Governed,
     args::Args,
     choice::HeadPage,
@@ -13,7 +13,10 @@ use crate::{
     kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val},
     kernels::{dequant::plain_vector, lanes::fold, layout::Plain},
 };
-use seqc_ir::{PairExpr, ReduceOp, eval::entries::Window, policy::Kind};
+use seqc_ir::{
+    PairExpr, ReduceOp,
+    policy::{Kind, Window},
+};
 
 impl Governed<'_> {
     /// Adds `fn NAME_define(arguments…, group, row)`: computes all definitions after a row.
@@ -41,24 +44,14 @@ impl Governed<'_> {
         let to = self.stream_of(n);
         match kind {
             Kind::Entry(e) => self.fill(f, numbers, to, e),
-            Kind::Pool {
-                of,
-                size,
-                pages,
-                how,
-                among,
-            } => {
-                let window = Window {
-                    size: *size,
-                    pages: *pages,
-                };
+            Kind::Pool { of, window, how, among } => {
                 let masked = PairExpr::select(
                     among.clone(),
                     PairExpr::KeyStream(self.policy.stream_of(*of)),
                     PairExpr::Const(identity(*how)),
                 );
                 self.fill(f, numbers, self.temporary(numbers.space), &masked);
-                self.pool(f, numbers, to, window, *how);
+                self.pool(f, numbers, to, *window, *how);
             }
             Kind::Top { by, count, among, .. } => self.top(f, numbers, to, [by, count, among]),
             Kind::Over { of, how, among } => self.over(f, numbers, to, *how, [of, among]),
@@ -135,7 +128,7 @@ impl Governed<'_> {
         let args = &numbers.args;
         let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
         let entries = f.add(numbers.last, one);
-        let pages = ceil_div(f, entries, size);
+        let pages = f.ceil_div(entries, size);
         let lanes = f.i64(i64::from(self.attend.lanes()));
         let empty = f.float(self.vector(), identity(how) as f32);
         let found = f.for_loop(zero..pages, one, &[empty], |f, page, found| {
@@ -169,7 +162,7 @@ impl Governed<'_> {
         let args = &numbers.args;
         let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
         let entries = f.add(numbers.last, one);
-        let pages = ceil_div(f, entries, size);
+        let pages = f.ceil_div(entries, size);
         f.for_each(zero, pages, 1, |f, page| {
             let keys = if self.copies_keys() {
                 self.read_keys(f, args, numbers.group, page);
@@ -216,7 +209,7 @@ impl Governed<'_> {
         let args = &numbers.args;
         let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
         let entries = f.add(numbers.last, one);
-        let pages = ceil_div(f, entries, size);
+        let pages = f.ceil_div(entries, size);
         let lanes = self.attend.lanes();
         f.for_each(zero, pages, 1, |f, page| {
             if self.coding(Side::Values).is_some() {
