@@ -42,6 +42,14 @@ impl Func {
         self.binary(Binary::UnsignedDiv, a, b)
     }
 
+    /// `a / b` rounded up, of integers that are not negative.
+    pub fn ceil_div(&mut self, a: Val, b: Val) -> Val {
+        let one = self.i64(1);
+        let sum = self.add(a, b);
+        let sum = self.sub(sum, one);
+        self.udiv(sum, b)
+    }
+
     /// Unsigned remainder, for operands known to be non-negative.
     pub fn urem(&mut self, a: Val, b: Val) -> Val {
         self.binary(Binary::UnsignedRem, a, b)

@@ -197,17 +197,12 @@ impl Chunk<'_> {
     /// Panels and tokens of this thread: as many parts of the tokens as threads have no panel of their own, of at least so many tokens.
     fn divided(&self, cx: &Cx<'_>, f: &mut Func, size: Val, least: i64) {
         let (one, all, width) = (f.i64(1), cx.args.count, self.width);
-        let up = |f: &mut Func, n: Val, by: Val| {
-            let less = f.sub(by, one);
-            let sum = f.add(n, less);
-            f.udiv(sum, by)
-        };
         let team = cx.args.team();
-        let (panels, least) = (up(f, size, width), f.i64(least));
-        let (spare, most) = (f.udiv(team.threads, panels), up(f, all, least));
+        let (panels, least) = (f.ceil_div(size, width), f.i64(least));
+        let (spare, most) = (f.udiv(team.threads, panels), f.ceil_div(all, least));
         let parts = f.min(spare, most);
         let parts = f.max(parts, one);
-        let each = up(f, all, parts);
+        let each = f.ceil_div(all, parts);
         let items = f.mul(panels, parts);
         let mine = f.team_indices(team, items);
         f.team_for(mine, |f, item| {

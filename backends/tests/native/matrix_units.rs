@@ -1,6 +1,9 @@
 //! Products of many rows on matrix units, emulated, against plain sums.
 
-use crate::support::{Loaded, Random, all_targets, export, weights};
+use crate::{
+    matvec::{GEMM, Gemm},
+    support::{Loaded, Random, all_targets, export, weights},
+};
 use seqc_abi::Level;
 use seqc_backends::{
     kernel::{Func, Module, Ty},
@@ -8,19 +11,6 @@ use seqc_backends::{
     mlir::{Emit, Target, compile},
 };
 use seqc_formats::{Encoding, nearest_bf16};
-
-const GEMM: [Ty; 8] = [
-    Ty::GLOBAL,
-    Ty::I64,
-    Ty::GENERIC,
-    Ty::I64,
-    Ty::GENERIC,
-    Ty::I64,
-    Ty::I64,
-    Ty::SCRATCH,
-];
-
-type Gemm = extern "C" fn(*const u8, i64, *const f32, i64, *mut f32, i64, i64, *mut f32);
 
 fn layout(activations: Parts) -> RowLayout {
     RowLayout {

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 pub(crate) const GEMV: [Ty; 6] = [Ty::GLOBAL, Ty::I64, Ty::I64, Ty::GLOBAL, Ty::I64, Ty::GLOBAL];
 
-const GEMM: [Ty; 8] = [
+pub(crate) const GEMM: [Ty; 8] = [
     Ty::GLOBAL,
     Ty::I64,
     Ty::GLOBAL,
@@ -32,7 +32,7 @@ const FLOATS: kernels::RowLayout = kernels::RowLayout {
 };
 
 pub(crate) type Gemv = extern "C" fn(*const u8, i64, i64, *const f32, i64, *mut f32);
-type Gemm = extern "C" fn(*const u8, i64, *const f32, i64, *mut f32, i64, i64, *mut f32);
+pub(crate) type Gemm = extern "C" fn(*const u8, i64, *const f32, i64, *mut f32, i64, i64, *mut f32);
 
 fn load(target: &Target) -> Loaded {
     let mut module = Module::default();

@@ -1,7 +1,7 @@
 //! Products with rounded activations, as units of processors multiply them.
 
 use crate::{
-    matvec::{GEMV, Gemv},
+    matvec::{GEMM, GEMV, Gemm, Gemv},
     support::{Loaded, Random, export, targets, weights},
 };
 use seqc_backends::{
@@ -13,20 +13,7 @@ use seqc_formats::{Encoding, Native, nearest_bf16};
 use seqc_ir::Rounding;
 
 const ROUND: [Ty; 3] = [Ty::GLOBAL, Ty::I64, Ty::GLOBAL];
-const GEMM: [Ty; 8] = [
-    Ty::GLOBAL,
-    Ty::I64,
-    Ty::GLOBAL,
-    Ty::I64,
-    Ty::GLOBAL,
-    Ty::I64,
-    Ty::I64,
-    Ty::SCRATCH,
-];
-
 type Round = extern "C" fn(*const f32, i64, *mut f32);
-type Gemm = extern "C" fn(*const u8, i64, *const f32, i64, *mut f32, i64, i64, *mut f32);
-
 /// The rounding of the vector of a product with weights of an encoding.
 pub(crate) fn rounding(encoding: Encoding) -> Option<Rounding> {
     match encoding.native()? {

@@ -1,7 +1,7 @@
 //! Writing new tokens into the pages: keys become columns, values rows.
 
 use super::{
-    layout::{PAGE, Strided, ceil_div, float_at, load, number_at, numbers_at, page_at, row_at, store, vectors},
+    layout::{PAGE, Strided, float_at, load, number_at, numbers_at, page_at, row_at, store, vectors},
     ticks::tick,
     variant::Attend,
 };
@@ -26,7 +26,7 @@ pub(super) fn rows(attend: &Attend, module: &mut Module) -> String {
     };
     let (groups, size) = (f.i64(attend.groups as i64), f.i64(PAGE as i64));
     let end = f.add(position, count);
-    let (first, behind) = (f.udiv(position, size), ceil_div(&mut f, end, size));
+    let (first, behind) = (f.udiv(position, size), f.ceil_div(end, size));
     let pages = f.sub(behind, first);
     let items = f.mul(pages, groups);
     f.team_for(team.cyclic(items), |f, item| {
@@ -143,7 +143,7 @@ impl Piece<'_> {
     pub(super) fn keys(&self, f: &mut Func, from: Rows, to: Val) {
         let lanes = i64::from(self.attend.lanes());
         let step = f.i64(lanes);
-        let aligned = ceil_div(f, self.low, step);
+        let aligned = f.ceil_div(self.low, step);
         let aligned = f.mul(aligned, step);
         let first = f.min(aligned, self.high);
         let left = f.sub(self.high, first);

@@ -401,11 +401,3 @@ pub(super) fn store(f: &mut Func, value: Val, ptr: Val, mask: Option<Val>) {
         Some(mask) => f.masked_store(value, ptr, mask),
     }
 }
-
-/// `a / b` rounded up, of numbers that are not negative.
-pub(super) fn ceil_div(f: &mut Func, a: Val, b: Val) -> Val {
-    let one = f.i64(1);
-    let sum = f.add(a, b);
-    let sum = f.sub(sum, one);
-    f.udiv(sum, b)
-}

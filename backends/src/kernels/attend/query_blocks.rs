@@ -3,7 +3,7 @@
 use super::{
     blocks::{Block, KvPages, PageRange, QueryBlocks, Reach, Row},
     bounds::Bounds,
-    layout::{PAGE, Scratch, Strided, ceil_div, row_at},
+    layout::{PAGE, Scratch, Strided, row_at},
     named, page_kernel,
     table::Tables,
     ticks::Chunk,
@@ -107,7 +107,7 @@ impl<'a> QueryBlocks<'a> {
         let ratio = f.i64(self.attend.ratio() as i64);
         let (rows, groups) = (f.mul(self.chunk.count, ratio), f.i64(self.attend.groups as i64));
         let size = self.block_rows(f, rows);
-        let blocks = ceil_div(f, rows, size);
+        let blocks = f.ceil_div(rows, size);
         let items = f.mul(blocks, groups);
         f.team_for(self.turn.cyclic(items), |f, item| {
             let (group, number) = (f.udiv(item, blocks), f.urem(item, blocks));
@@ -129,13 +129,13 @@ impl<'a> QueryBlocks<'a> {
     fn block_rows(&self, f: &mut Func, rows: Val) -> Val {
         let groups = f.i64(self.attend.groups as i64);
         let all = f.mul(rows, groups);
-        let share = ceil_div(f, all, self.team.threads);
+        let share = f.ceil_div(all, self.team.threads);
         let unit = match self.attend.spec.together {
             1 => self.attend.tile_rows(),
             together => together,
         };
         let (tile, most) = (f.i64(unit as i64), f.i64(self.attend.block_rows() as i64));
-        let tiles = ceil_div(f, share, tile);
+        let tiles = f.ceil_div(share, tile);
         let share = f.mul(tiles, tile);
         let share = f.max(share, tile);
         f.min(share, most)
@@ -171,7 +171,7 @@ impl<'a> QueryBlocks<'a> {
                 f.max(start, zero)
             }
         };
-        let (start, end) = (f.udiv(start, size), ceil_div(f, end, size));
+        let (start, end) = (f.udiv(start, size), f.ceil_div(end, size));
         let pinned = f.i64(self.attend.ring().pinned as i64);
         let before = f.min(pinned, start);
         let window = f.sub(end, start);

@@ -64,9 +64,8 @@ impl Pack {
         let count = f.min(left, most);
         let first = f.add(k0, k);
         f.call(&self.plain, &[w, row_bytes, rows, first, count, stage], None);
-        let (summed, less) = (f.i64(SUMMED as i64), f.i64(SUMMED as i64 - 1));
-        let steps = f.add(count, less);
-        let steps = f.udiv(steps, summed);
+        let summed = f.i64(SUMMED as i64);
+        let steps = f.ceil_div(count, summed);
         let end = f.mul(steps, summed);
         let width = f.i64(self.width as i64);
         let none = f.zero(Ty::V(ROWS as u32, Scalar::F32));

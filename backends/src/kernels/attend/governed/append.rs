@@ -3,7 +3,7 @@
 use super::{
     super::{
         append::{Piece, Rows},
-        layout::{PAGE, Strided, ceil_div, float_at, row_at},
+        layout::{PAGE, Strided, float_at, row_at},
     },
     Governed,
     args::Args,
@@ -34,7 +34,7 @@ impl Governed<'_> {
     fn append_rows(&self, f: &mut Func, args: &Args, rows: NewRows) {
         let (low, high) = (f.add(rows.base, rows.first), f.add(rows.base, rows.end));
         let size = f.i64(PAGE as i64);
-        let (from, to) = (f.udiv(low, size), ceil_div(f, high, size));
+        let (from, to) = (f.udiv(low, size), f.ceil_div(high, size));
         f.for_each(from, to, 1, |f, page| {
             let start = f.mul(page, size);
             let next = f.add(start, size);

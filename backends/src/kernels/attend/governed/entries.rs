@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        layout::{PAGE, ceil_div, float_at, page_at, row_at},
+        layout::{PAGE, float_at, page_at, row_at},
         pair::Pair,
         table::Tables,
     },
@@ -210,7 +210,7 @@ impl Governed<'_> {
     /// Code for each vector of the first `count` entries; entries behind them are in the last one.
     pub(super) fn each_vector(&self, f: &mut Func, count: Val, body: impl FnOnce(&mut Func, Lanes)) {
         let (zero, size) = (f.i64(0), f.i64(PAGE as i64));
-        let pages = ceil_div(f, count, size);
+        let pages = f.ceil_div(count, size);
         let lanes = i64::from(self.attend.lanes());
         f.for_each(zero, pages, 1, |f, page| {
             f.for_each(zero, size, lanes, |f, start| body(f, Lanes { page, start }));

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        layout::{PAGE, Scratch, ceil_div, float_at, row_at},
+        layout::{PAGE, Scratch, float_at, row_at},
         page_kernel,
         table::Tables,
         tile_args::TileArgs,
@@ -79,7 +79,7 @@ impl Governed<'_> {
         let ratio = f.i64(self.attend.ratio() as i64);
         let tokens = f.udiv(at.block.rows, ratio);
         let (zero, size) = (f.i64(0), f.i64(PAGE as i64));
-        let pages = ceil_div(f, count, size);
+        let pages = f.ceil_div(count, size);
         f.for_each(zero, pages, 1, |f, page| {
             let weights = float_at(f, args.scratch, self.extra().weights);
             let floats = f.mul(tokens, size);

@@ -25,7 +25,7 @@ pub(super) struct LastQueries {
 
 /// Where query streams are copied from.
 #[derive(Clone, Copy)]
-enum From {
+enum Origin {
     /// The rows of the tokens at hand.
     Tokens(Val),
     /// The buffer of queries.
@@ -52,7 +52,7 @@ impl Governed<'_> {
     }
 
     /// Copies a key head's query streams of row `from` of the tokens, or of the buffer, into row `to` of the buffer.
-    fn keep_streams(&self, f: &mut Func, args: &Args, group: Val, from: From, to: Val) {
+    fn keep_streams(&self, f: &mut Func, args: &Args, group: Val, from: Origin, to: Val) {
         let ratio = f.i64(self.attend.ratio() as i64);
         let (first, one) = (f.mul(group, ratio), f.i64(1));
         let behind = f.add(first, ratio);
@@ -61,8 +61,8 @@ impl Governed<'_> {
             let to = self.stream_at(f, to, stream);
             f.for_loop(first..behind, one, &[], |f, head, _| {
                 let x = match from {
-                    From::Tokens(row) => self.layer_stream(f, args, [head, row], stream),
-                    From::Buffer(row) => {
+                    Origin::Tokens(row) => self.layer_stream(f, args, [head, row], stream),
+                    Origin::Buffer(row) => {
                         let row = row_at(f, args.queries, row, self.queries_stride());
                         let row = self.stream_at(f, row, stream);
                         let p = f.gep(row, head, Scalar::F32);
@@ -125,7 +125,7 @@ impl Governed<'_> {
             });
             f.for_each(zero, kept, 1, |f, row| {
                 let from = f.add(moved, row);
-                self.keep_streams(f, args, new.group, From::Buffer(from), row);
+                self.keep_streams(f, args, new.group, Origin::Buffer(from), row);
             });
         });
         let filled = f.select(full, kept, filled);
@@ -133,7 +133,7 @@ impl Governed<'_> {
         let q = self.queries(args);
         f.for_each(zero, count, 1, |f, n| {
             let (from, to) = (f.add(first, n), f.add(filled, n));
-            self.keep_streams(f, args, new.group, From::Tokens(from), to);
+            self.keep_streams(f, args, new.group, Origin::Tokens(from), to);
             let from = q.row(f, from);
             let from = row_at(f, from, new.group, self.queries_width());
             let to = self.query_at(f, args, new.group, to);

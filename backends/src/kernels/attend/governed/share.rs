@@ -3,7 +3,7 @@
 use super::{
     super::{
         blocks::{Block, QueryBlocks},
-        layout::{PAGE, Scratch, ceil_div},
+        layout::{PAGE, Scratch},
         table::Tables,
         ticks::Chunk,
     },
@@ -38,7 +38,7 @@ impl Governed<'_> {
         }
         let (one, size) = (f.i64(1), f.i64(PAGE as i64));
         let entries = f.add(args.position, one);
-        let pages = ceil_div(f, entries, size);
+        let pages = f.ceil_div(entries, size);
         let single = f.cmp(Cmp::Eq, args.count, one);
         let several = f.cmp(Cmp::Gt, threads.team.threads, one);
         let least = f.i64(self.attend.machine.attention.shared_pages as i64);

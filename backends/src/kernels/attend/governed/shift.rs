@@ -1,7 +1,7 @@
 //! Entries that move together: consecutive slots to earlier ones, in order.
 
 use super::{
-    super::layout::{PAGE, ceil_div, number_at, numbers_at, vectors},
+    super::layout::{PAGE, number_at, numbers_at, vectors},
     Governed,
     args::Args,
     code_layout::Side,
@@ -29,7 +29,7 @@ impl Governed<'_> {
         let [group, from, to, count] = [own[0], own[1], own[2], own[3]];
         let (size, end) = (f.i64(PAGE as i64), f.add(to, count));
         let by = f.sub(from, to);
-        let (first, behind) = (f.udiv(to, size), ceil_div(f, end, size));
+        let (first, behind) = (f.udiv(to, size), f.ceil_div(end, size));
         let lanes = f.i64(i64::from(self.attend.lanes()));
         f.for_each(first, behind, 1, |f, page| {
             let start = f.mul(page, size);

@@ -1,7 +1,7 @@
 //! The entries with the largest values, and how many of them add up to a sum, found by halving the range of values.
 
 use super::{
-    super::layout::{PAGE, ceil_div},
+    super::layout::PAGE,
     Governed,
     entries::{Lanes, Numbers, count_of},
 };
@@ -128,23 +128,14 @@ impl Governed<'_> {
 
     /// The sum of the values whose keys are `least` or more, a key of a positive value.
     fn sum_from(&self, f: &mut Func, search: &Search<'_>, least: Val) -> Val {
-        let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
-        let numbers = search.numbers;
-        let entries = f.add(numbers.last, one);
-        let pages = ceil_div(f, entries, size);
-        let lanes = f.i64(i64::from(self.attend.lanes()));
-        let none = f.zero(self.vector());
-        let found = f.for_loop(zero..pages, one, &[none], |f, page, found| {
-            f.for_loop(zero..size, lanes, found, |f, start, found| {
-                let p = self.vector_of(f, &numbers.args, search.keys, numbers.group, Lanes { page, start });
-                let value = f.load(p, self.vector());
-                let key = f.bitcast(value, value.ty.with(Scalar::I32));
-                let counts = against(f, Cmp::Ge, key, least);
-                let value = f.select(counts, value, none);
-                vec![f.add(found[0], value)]
-            })
-        });
-        f.reduce_add(found[0])
+        let (numbers, none) = (search.numbers, f.zero(self.vector()));
+        self.added(f, numbers, none, |f, at| {
+            let p = self.vector_of(f, &numbers.args, search.keys, numbers.group, at);
+            let value = f.load(p, self.vector());
+            let key = f.bitcast(value, value.ty.with(Scalar::I32));
+            let counts = against(f, Cmp::Ge, key, least);
+            f.select(counts, value, none)
+        })
     }
 
     /// A value that as many as `count` entries reach, or the largest one that more of them do.
@@ -251,22 +242,28 @@ impl Governed<'_> {
         keys: usize,
         condition: impl FnOnce(&mut Func, Val, Val) -> Val,
     ) -> Val {
-        let (zero, one) = (f.i64(0), f.i64(1));
-        let size = f.i64(PAGE as i64);
-        let entries = f.add(numbers.last, one);
-        let pages = ceil_div(f, entries, size);
-        let lanes = f.i64(i64::from(self.attend.lanes()));
         let none = f.zero(Ty::V(self.attend.lanes(), Scalar::I32));
+        let sum = self.added(f, numbers, none, |f, at| {
+            let (key, position) = self.key_and_position(f, numbers, keys, at);
+            let holds = condition(f, key, position);
+            f.convert(Cast::ZeroExtend, holds, Scalar::I32)
+        });
+        f.convert(Cast::SignExtend, sum, Scalar::I64)
+    }
+
+    /// The sum of what vectors of entries of a key head have, one for each lane; `none` are zeros.
+    fn added(&self, f: &mut Func, numbers: &Numbers, none: Val, of: impl FnOnce(&mut Func, Lanes) -> Val) -> Val {
+        let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
+        let entries = f.add(numbers.last, one);
+        let pages = f.ceil_div(entries, size);
+        let lanes = f.i64(i64::from(self.attend.lanes()));
         let found = f.for_loop(zero..pages, one, &[none], |f, page, found| {
             f.for_loop(zero..size, lanes, found, |f, start, found| {
-                let (key, position) = self.key_and_position(f, numbers, keys, Lanes { page, start });
-                let holds = condition(f, key, position);
-                let holds = f.convert(Cast::ZeroExtend, holds, Scalar::I32);
-                vec![f.add(found[0], holds)]
+                let x = of(f, Lanes { page, start });
+                vec![f.add(found[0], x)]
             })
         });
-        let sum = f.reduce_add(found[0]);
-        f.convert(Cast::SignExtend, sum, Scalar::I64)
+        f.reduce_add(found[0])
     }
 
     /// The largest number of `low..=high` for which a condition holds that holds up to some number; `low` where it never does.

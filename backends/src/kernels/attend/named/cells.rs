@@ -9,7 +9,7 @@ use crate::{
     kernels::attend::{
         blocks::{Block, QueryBlocks, Row},
         cell_sizes::CELLS,
-        layout::{Scratch, ceil_div, float_at},
+        layout::{Scratch, float_at},
         variant::Attend,
     },
     kernels::lanes::fold,
@@ -150,7 +150,7 @@ impl QueryBlocks<'_> {
         let high = self.positions(f, block.first, block.rows).high;
         let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(self.attend.cell() as i64));
         let end = f.add(high, one);
-        let end = ceil_div(f, end, size);
+        let end = f.ceil_div(end, size);
         f.for_each(zero, end, CELLS as i64, |f, first| {
             let many = f.i64(CELLS as i64);
             let behind = f.add(first, many);
@@ -185,7 +185,7 @@ impl QueryBlocks<'_> {
             f.i64(CELLS as i64),
         );
         let end = f.add(high, one);
-        let end = ceil_div(f, end, size);
+        let end = f.ceil_div(end, size);
         f.for_loop(zero..end, many, &[kept], |f, first, kept| {
             let behind = f.add(first, many);
             let segment = Segment {

@@ -13,7 +13,7 @@ mod tiles;
 
 use super::{
     blocks::{Block, QueryBlocks},
-    layout::{ceil_div, float_at},
+    layout::float_at,
     masked_values::{is_finite, twice},
     variant::Attend,
 };
@@ -54,7 +54,7 @@ impl QueryBlocks<'_> {
         let ratio = f.i64(self.attend.ratio() as i64);
         let (rows, groups) = (f.mul(self.chunk.count, ratio), f.i64(self.attend.groups as i64));
         let size = self.named_block_rows(f, rows);
-        let blocks = ceil_div(f, rows, size);
+        let blocks = f.ceil_div(rows, size);
         let items = f.mul(blocks, groups);
         f.team_for(self.turn.cyclic(items), |f, item| {
             let (group, number) = (f.udiv(item, blocks), f.urem(item, blocks));
@@ -82,13 +82,13 @@ impl QueryBlocks<'_> {
             f.i64(self.attend.tile_rows() as i64),
             f.i64(1),
         );
-        let fewest = ceil_div(f, rows, most);
+        let fewest = f.ceil_div(rows, most);
         let groups = f.i64(self.attend.groups as i64);
-        let each = ceil_div(f, self.team.threads, groups);
+        let each = f.ceil_div(self.team.threads, groups);
         let blocks = f.max(fewest, each);
         let blocks = f.max(blocks, one);
-        let share = ceil_div(f, rows, blocks);
-        let tiles = ceil_div(f, share, tile);
+        let share = f.ceil_div(rows, blocks);
+        let tiles = f.ceil_div(share, tile);
         let share = f.mul(tiles, tile);
         let share = f.max(share, tile);
         f.min(share, most)

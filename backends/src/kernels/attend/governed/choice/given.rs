@@ -1,7 +1,7 @@
 //! Memories at a token whose queries choose: updated by the weights that each query head gave.
 
 use super::super::{
-    super::layout::{PAGE, ceil_div, page_at, row_at},
+    super::layout::{PAGE, page_at, row_at},
     Governed,
     args::Args,
     entries::{Lanes, Numbers},
@@ -21,7 +21,7 @@ impl Governed<'_> {
     pub(super) fn clear_given(&self, f: &mut Func, args: &Args, head: Val, last: Val) {
         let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
         let entries = f.add(last, one);
-        let pages = ceil_div(f, entries, size);
+        let pages = f.ceil_div(entries, size);
         let none = f.zero(self.vector());
         f.for_each(zero, pages, 1, |f, page| {
             let row = self.given_row(f, args, head, page);

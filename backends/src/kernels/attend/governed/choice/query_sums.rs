@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        super::layout::{PAGE, ceil_div, float_at, row_at},
+        super::layout::{PAGE, float_at, row_at},
         Governed,
         entries::{Lanes, Numbers},
     },
@@ -35,7 +35,7 @@ impl Governed<'_> {
         let e = self.of_block(e);
         let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
         let blocks = f.add(numbers.last, one);
-        let pages = ceil_div(f, blocks, size);
+        let pages = f.ceil_div(blocks, size);
         let end = f.sub(pages, one);
         let (lanes, width) = (self.attend.lanes(), f.i64(self.attend.key_dim as i64));
         let query = float_at(f, args.scratch, self.extra().choice.query);

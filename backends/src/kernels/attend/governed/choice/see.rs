@@ -2,7 +2,7 @@
 
 use super::super::{
     super::{
-        layout::{PAGE, ceil_div, float_at, load, row_at, store, vectors},
+        layout::{PAGE, float_at, load, row_at, store, vectors},
         split_kv,
     },
     Governed,
@@ -256,7 +256,7 @@ impl Governed<'_> {
             ..*args
         };
         let (zero, size, lanes) = (f.i64(0), f.i64(PAGE as i64), i64::from(self.attend.lanes()));
-        let pages = ceil_div(f, count, size);
+        let pages = f.ceil_div(count, size);
         let step = f.i64(lanes);
         let mut body = Some(body);
         f.for_each(zero, pages, 1, |f, page| {
