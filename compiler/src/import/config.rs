@@ -23,6 +23,9 @@ const QUANTISED: &[&str] = &[
     "text_config.compression_config",
 ];
 
+/// What the whole model decides for its parts, where it says so: transformers shares the embedding and the head by what stands outside.
+const SHARED: &[&str] = &["tie_word_embeddings"];
+
 /// What a configuration says.
 pub(super) struct Config {
     path: PathBuf,
@@ -78,7 +81,10 @@ impl Config {
         let mut both = root.clone();
         // What is quantised is said once for all.
         both.retain(|name, value| name != "model_type" && (!value.is_object() || QUANTISED.contains(&name.as_str())));
-        both.extend(inner.clone().into_iter().filter(|(_, value)| !value.is_null()));
+        let said = |(name, value): &(String, Value)| {
+            !value.is_null() && !(SHARED.contains(&name.as_str()) && root.contains_key(name))
+        };
+        both.extend(inner.clone().into_iter().filter(said));
         Some(Config {
             path: self.path.clone(),
             kind: Kind::Json(Value::Object(both)),
