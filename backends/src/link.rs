@@ -45,7 +45,7 @@ pub fn link_web(objects: &[Vec<u8>], runtime: &Runtime) -> Result<Vec<u8>, Error
 
 /// Whether libraries are linked for a family.
 pub fn has_libraries(family: Family) -> bool {
-    targets::family(family).format == Format::Elf
+    matches!(targets::family(family).format, Format::Elf | Format::Ptx)
 }
 
 /// Whether a family is that of browsers: its programs have no files inside.

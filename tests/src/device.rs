@@ -27,7 +27,7 @@ pub(crate) fn emulator() -> PathBuf {
 }
 
 /// Makes the library that has the kernels of a program, for fibers, beside it.
-pub(crate) fn build_kernels(model: &Path, program: &Path) {
+pub fn build_kernels(model: &Path, program: &Path) {
     let named = |ending: &str| PathBuf::from(format!("{}{ending}", program.display()));
     let object = named(".o");
     let build = ["build", "--target", "cuda-emulated", "--emit", "obj", "-o"].map(PathBuf::from);

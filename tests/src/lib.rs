@@ -4,7 +4,7 @@
 //! only ever called by a test.
 
 pub mod command;
-mod device;
+pub mod device;
 pub mod document;
 pub mod emulation;
 pub mod fixture;

@@ -54,7 +54,11 @@ pub const FAMILIES: &[Family] = &[
             features: &["--features", "cuda"],
             ..PROGRAM
         },
-        library: None,
+        library: Some(Form {
+            target: "x86_64-unknown-linux-gnu",
+            features: &["--no-default-features", "--features", "library,cuda"],
+            ..LIBRARY
+        }),
         parts: &[],
     },
 ];

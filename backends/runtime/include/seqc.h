@@ -60,7 +60,7 @@ void seqc_free(void *memory);
 typedef struct seqc_options {
     size_t size;           /* sizeof(seqc_options) */
     uint32_t abi;          /* SEQC_ABI; a library of another interface refuses to open */
-    uint32_t reserved;     /* 0 */
+    uint32_t device;       /* number of the GPU in libraries for CUDA, which the first model chooses for all; 0 in others */
     const char *weights;   /* a checkpoint, or a folder of one; NULL: that which the model names */
     const char *tokenizer; /* a tokenizer.json, a GGUF file, or a folder; NULL: that which the model names */
     size_t threads;        /* that compute; 0: one for each core, or one in all for a small model */

@@ -98,7 +98,7 @@ impl<'m> Executor<'m> {
     ///
     /// # Errors
     ///
-    /// Too little memory; nothing was read then.
+    /// Too little memory; nothing was read then. A device that failed, as it does from then on.
     ///
     /// # Panics
     ///
@@ -106,7 +106,7 @@ impl<'m> Executor<'m> {
     pub fn step(&mut self, segments: &mut [Segment]) -> Result<Outputs<'_>> {
         self.run(segments, |model, slots| {
             // SAFETY: the slots are filled.
-            unsafe { model.step(slots) };
+            unsafe { model.step(slots) }
         })?;
         let tokens = segments.iter().map(|s| s.tokens).sum();
         let rows = segments.iter().map(|s| s.tokens - s.wanted_from).sum();
@@ -128,7 +128,7 @@ impl<'m> Executor<'m> {
     pub(crate) fn run(
         &mut self,
         segments: &mut [Segment],
-        step: impl FnOnce(&Model, &mut [u64; frame::SLOTS]),
+        step: impl FnOnce(&Model, &mut [u64; frame::SLOTS]) -> Result<()>,
     ) -> Result<()> {
         let (model, descriptor) = (self.model, self.model.descriptor());
         assert!(segments.iter().all(|s| s.tokens > 0 && s.wanted_from <= s.tokens));
@@ -190,7 +190,7 @@ impl<'m> Executor<'m> {
         slots[frame::SKIP_FIRST] = of_memory as u64;
         // Every slot is filled: tables and regions live until the call returns, inputs were counted and checked against
         // the tables they index, states have room for their segments, outputs for the wanted rows.
-        step(model, &mut slots);
+        step(model, &mut slots)?;
         drop(tables);
         for Segment { sequence, tokens, .. } in segments {
             sequence.position += *tokens as u64;
@@ -245,7 +245,7 @@ impl<'m> Executor<'m> {
         let mut slots = self.slots(&tables)?;
         slots[frame::SKIP_LAST] = (descriptor.calls.len() - memory.calls) as u64;
         // SAFETY: every slot is filled, as in `run`; no row is wanted.
-        unsafe { model.step(&slots) };
+        unsafe { model.step(&slots) }?;
         drop(tables);
         sequence.state.take_memory(descriptor, reading);
         Ok(())

@@ -95,7 +95,7 @@ impl Model {
         let scratch = model.scratch()?;
         let frame = model.frame(&scratch);
         // SAFETY: the frame is filled as the ABI says; the load-time stage reads parameters and writes the arena of load-time constants.
-        unsafe { model.pool.run(code.load, frame.as_ptr()) };
+        unsafe { model.pool.run(code.load, frame.as_ptr()) }?;
         Ok(model)
     }
 
@@ -177,10 +177,14 @@ impl Model {
 
     /// One step.
     ///
+    /// # Errors
+    ///
+    /// A device that failed: what the step wrote is of no use.
+    ///
     /// # Safety
     ///
     /// All slots of the frame are filled as the ABI says.
-    pub(crate) unsafe fn step(&self, frame: &[u64; frame::SLOTS]) {
+    pub(crate) unsafe fn step(&self, frame: &[u64; frame::SLOTS]) -> Result<()> {
         // SAFETY: the caller's promise.
         unsafe {
             match frame[frame::ALL + frame::rows::COUNT] {

@@ -134,22 +134,31 @@ impl Pool {
 
     /// Calls `entry` on all threads and returns when all have returned.
     ///
+    /// # Errors
+    ///
+    /// None: threads do not fail; the members of a device may.
+    ///
     /// # Safety
     ///
     /// `frame` is what `entry` expects.
-    pub unsafe fn run(&self, entry: Entry, frame: *const u64) {
+    pub unsafe fn run(&self, entry: Entry, frame: *const u64) -> Result<()> {
         let mut turn = self.turn();
         self.shared.set_awake(&mut turn, self.shared.threads);
         // SAFETY: the caller's promise.
-        unsafe { self.shared.call(&turn, entry, frame) }
+        unsafe { self.shared.call(&turn, entry, frame) };
+        Ok(())
     }
 
     /// The same for a single token, on as many threads as are worth it.
     ///
+    /// # Errors
+    ///
+    /// None, as of [`Pool::run`].
+    ///
     /// # Safety
     ///
     /// `frame` is what `entry` expects.
-    pub unsafe fn run_token(&self, entry: Entry, frame: *const u64) {
+    pub unsafe fn run_token(&self, entry: Entry, frame: *const u64) -> Result<()> {
         let mut turn = self.turn();
         let active = turn.watch.active();
         self.shared.set_awake(&mut turn, active);
@@ -157,6 +166,7 @@ impl Pool {
         // SAFETY: the caller's promise.
         unsafe { self.shared.call(&turn, entry, frame) };
         turn.watch.token(from);
+        Ok(())
     }
 
     fn turn(&self) -> MutexGuard<'_, Turn> {
@@ -277,7 +287,7 @@ mod tests {
             let counter = AtomicU64::new(0);
             let frame = [&raw const counter as u64, pool.barrier() as u64, rounds];
             // SAFETY: the frame is what `count` reads.
-            unsafe { pool.run(count, frame.as_ptr()) };
+            unsafe { pool.run(count, frame.as_ptr()) }.expect("threads do not fail");
             assert_eq!(counter.load(Ordering::Relaxed), rounds * threads as u64);
         }
     }

@@ -96,7 +96,7 @@ pub fn link_library(objects: &[Vec<u8>], runtime: &Runtime, options: &Options) -
         .collect();
     let maker = Maker {
         scratch: folder()?,
-        tools: Toolset::of(runtime.family),
+        tools: Toolset::of(runtime.family.host()),
         exports,
     };
     let whole = maker.whole(objects, runtime)?;

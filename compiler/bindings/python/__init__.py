@@ -114,14 +114,14 @@ class Model:
     """A model with its weights and threads.
 
     With `cache_file`, a folder of a disk, what attention caches lies in a file without a name there, of which `cache_resident` bytes are in
-    memory; 0: 1 GiB.
+    memory; 0: 1 GiB. `device` is the number of the GPU in wheels for CUDA, which the first model chooses for all.
     """
 
-    def __init__(self, weights=None, tokenizer=None, threads=0, cache_file=None, cache_resident=0):
+    def __init__(self, weights=None, tokenizer=None, threads=0, cache_file=None, cache_resident=0, device=0):
         self._pointer = None
         encoded = [None if path is None else os.fsencode(path) for path in (weights, tokenizer, cache_file)]
         size = ctypes.sizeof(_library.Options)
-        options = _library.Options(size, _library.ABI, 0, encoded[0], encoded[1], threads, encoded[2], cache_resident)
+        options = _library.Options(size, _library.ABI, device, encoded[0], encoded[1], threads, encoded[2], cache_resident)
         self._pointer = _made(_lib.model_open_with(ctypes.byref(options)))
         self.inputs = self._streams(_lib.model_inputs, _lib.model_input)
         self.outputs = self._streams(_lib.model_outputs, _lib.model_output)

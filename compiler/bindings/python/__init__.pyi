@@ -78,6 +78,7 @@ class Model:
         threads: int = 0,
         cache_file: Optional[_Path] = None,
         cache_resident: int = 0,
+        device: int = 0,
     ) -> None: ...
     def __del__(self, _free: Any = ...) -> None: ...
     @property

@@ -16,7 +16,7 @@ class Options(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t),
         ("abi", c_uint32),
-        ("reserved", c_uint32),
+        ("device", c_uint32),
         ("weights", c_char_p),
         ("tokenizer", c_char_p),
         ("threads", c_size_t),

@@ -32,7 +32,7 @@ pub(crate) struct Sampler {
 pub(crate) struct Options {
     pub(crate) size: usize,
     pub(crate) abi: u32,
-    pub(crate) reserved: u32,
+    pub(crate) device: u32,
     pub(crate) weights: *const c_char,
     pub(crate) tokenizer: *const c_char,
     pub(crate) threads: usize,

@@ -30,6 +30,8 @@ pub struct Options {
     pub cache_file: Option<PathBuf>,
     /// Bytes of that file that are in memory, at least 16 MiB; 0: 1 GiB.
     pub cache_resident: usize,
+    /// Number of the GPU in crates for CUDA, which the first model chooses for all; 0 in others.
+    pub device: u32,
 }
 
 /// The model with its weights and threads. Copies share them.
@@ -123,7 +125,7 @@ impl Model {
         let given = ffi::Options {
             size: size_of::<ffi::Options>(),
             abi: ffi::ABI,
-            reserved: 0,
+            device: options.device,
             weights: weights.as_deref().map_or(ptr::null(), CStr::as_ptr),
             tokenizer: tokenizer.as_deref().map_or(ptr::null(), CStr::as_ptr),
             threads: options.threads,

@@ -4,10 +4,12 @@
 use super::{
     both::{Both, check_checkpoints, check_policies, refused},
     chat,
+    libraries::{library, library_for, program, shell},
 };
 use seqc_tests::{
-    command,
+    command, device, emulation,
     program::{Program, fresh_file},
+    scratch,
 };
 use std::fs;
 
@@ -63,10 +65,41 @@ fn builds_that_are_not_there_say_so() {
         let words = ["build", &model, "-o", &output];
         refused(command::seqc(&[&words[..], more].concat()))
     };
-    let said = build(&["--target", TARGET, "--emit", "lib"]);
-    assert!(said.contains("there are no libraries for cuda"), "{said}");
+    let said = build(&["--target", TARGET, "--emit", "web"]);
+    assert!(said.contains("--target wasm"), "{said}");
     let said = build(&["--target", "x86-64-v3", "--emit", "ptx"]);
     assert!(said.contains("--target cuda"), "{said}");
+}
+
+/// Libraries for this machine and for a GPU in one program.
+#[test]
+fn libraries_answer_as_those_of_this_machine() {
+    let emulator = emulation::of_target(TARGET).expect("no GPU is needed");
+    let dir = scratch("cuda-libraries");
+    library(&dir, "llama", "here");
+    let model = library_for(&dir, "llama", "there", Some(TARGET));
+    let source = program(&dir, &["here", "there"]).display().to_string();
+    shell(
+        &dir,
+        &format!("cc -Wall -Werror {source} libhere.a libthere.a -lgcc_s -lm -lpthread -ldl -o both"),
+    );
+    let said = command::run_in(&dir, &dir.join("both"), &[""; 0]);
+    assert!(said.stderr.contains("no CUDA driver here"), "{}", said.stderr);
+    device::build_kernels(&model, &dir.join("both"));
+    let printed = shell(&dir, &format!("{} ./both", emulator.display()));
+    let numbers = |name: &str| -> Vec<f64> {
+        let line = printed.lines().find_map(|line| line.strip_prefix(name));
+        let words = line.unwrap_or_default().split_whitespace();
+        words.map(|word| word.parse().expect("a number")).collect()
+    };
+    let (here, there) = (numbers("here"), numbers("there"));
+    assert!(here.len() > 1 && here.len() == there.len(), "{printed}");
+    let largest = here[1..].iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+    let off = here
+        .iter()
+        .zip(&there)
+        .fold(0.0, |most: f64, (a, b)| most.max((a - b).abs()));
+    assert!(off <= 1e-4 * largest, "off by {off:e} of {largest:e}");
 }
 
 #[test]

@@ -7,13 +7,21 @@ use std::{
 
 use seqc_tests::{command, fixture, scratch};
 
-/// The library of a checkpoint in `dir`, whose C names begin with `prefix`.
+/// The library of a checkpoint in `dir`, whose C names begin with `prefix`, for this machine.
 pub(super) fn library(dir: &Path, checkpoint: &str, prefix: &str) {
+    library_for(dir, checkpoint, prefix, None);
+}
+
+/// The same for a target; gives its model.
+pub(super) fn library_for(dir: &Path, checkpoint: &str, prefix: &str, target: Option<&str>) -> PathBuf {
     let at = |name: String| dir.join(name).display().to_string();
     let (model, output) = (at(format!("{prefix}.yaml")), at(format!("lib{prefix}.so")));
     let checkpoint = fixture::folder().join("hf").join(checkpoint).display().to_string();
     command::seqc(&["import", &checkpoint, "-o", &model]).ok();
-    command::seqc(&["build", &model, "--emit", "lib", "-o", &output, "--prefix", prefix]).ok();
+    let mut build = vec!["build", &model, "--emit", "lib", "-o", &output, "--prefix", prefix];
+    build.extend(target.iter().flat_map(|target| ["--target", *target]));
+    command::seqc(&build).ok();
+    model.into()
 }
 
 fn write(path: &Path, text: &str) {
@@ -48,7 +56,7 @@ int print_@(void) {
 }
 
 /// Writes a C program that prints for each of these libraries.
-fn program(dir: &Path, prefixes: &[&str]) -> PathBuf {
+pub(super) fn program(dir: &Path, prefixes: &[&str]) -> PathBuf {
     let functions: String = prefixes.iter().map(|prefix| printer(prefix)).collect();
     let calls: Vec<String> = prefixes.iter().map(|prefix| format!("print_{prefix}()")).collect();
     let source = dir.join(format!("{}.c", prefixes.join("-")));
@@ -58,7 +66,7 @@ fn program(dir: &Path, prefixes: &[&str]) -> PathBuf {
 }
 
 /// Runs a command line in a directory; what it printed.
-fn shell(dir: &Path, line: &str) -> String {
+pub(super) fn shell(dir: &Path, line: &str) -> String {
     command::run_in(dir, Path::new("/bin/sh"), &["-ec", line]).ok().stdout
 }
 

@@ -179,7 +179,7 @@ pub(super) fn make<T>(model: Option<&CModel>, call: impl FnOnce(&Arc<Shared>) ->
 pub struct COptions {
     size: usize,
     pub(super) abi: u32,
-    reserved: u32,
+    device: u32,
     weights: *const c_char,
     pub(super) tokenizer: *const c_char,
     threads: usize,
@@ -192,7 +192,7 @@ impl COptions {
         COptions {
             size: size_of::<COptions>(),
             abi: ABI,
-            reserved: 0,
+            device: 0,
             weights,
             tokenizer: ptr::null(),
             threads,
@@ -214,8 +214,15 @@ impl COptions {
             ))
             .into());
         }
-        if self.reserved != 0 {
-            return Err(Error::input("the reserved field of the options is not 0").into());
+        #[cfg(feature = "cuda")]
+        crate::device::choose(self.device as usize);
+        #[cfg(not(feature = "cuda"))]
+        if self.device != 0 {
+            return Err(Error::input(format!(
+                "device {} of the options is that of a GPU, and this library is for the processor: leave it 0",
+                self.device
+            ))
+            .into());
         }
         let paths = [self.weights, self.tokenizer, self.cache_file];
         // SAFETY: the caller's promise.

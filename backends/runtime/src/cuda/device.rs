@@ -1,9 +1,9 @@
 //! The device: its memory, and kernels of generated code on it, through NVIDIA's driver, which is loaded when it is needed.
 
 use std::{
+    cell::Cell,
     ffi::{CStr, c_char, c_int, c_uint, c_void},
     mem::MaybeUninit,
-    process,
     ptr::{self, NonNull},
     sync::{Mutex, OnceLock, PoisonError},
 };
@@ -268,7 +268,21 @@ impl Device {
     }
 }
 
-/// What entries of generated code call: runs the kernel of a name.
+thread_local! {
+    /// Why a kernel that this thread started did not end well.
+    static FAILED: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+/// How the kernels ended that this thread started since it asked last.
+///
+/// # Errors
+///
+/// One did not start, or failed: what it wrote is of no use.
+pub(crate) fn outcome() -> Result<()> {
+    FAILED.take().map_or(Ok(()), |message| Err(Error::Failed(message)))
+}
+
+/// What entries of generated code call: runs the kernel of a name. [`outcome`] says how it ended.
 ///
 /// # Safety
 ///
@@ -287,9 +301,8 @@ pub(crate) unsafe extern "C" fn seqc_launch(code: *const u8, length: u64, kernel
             .map_err(|e| e.to_string())
             .and_then(|d| unsafe { d.launch(code, kernel, slots) })
     });
+    // Generated code has no way to fail: who called it asks.
     if let Err(message) = done {
-        // Generated code has no way to fail, and what it left is of no use.
-        eprintln!("error: {message}");
-        process::exit(2);
+        FAILED.set(Some(message));
     }
 }

@@ -50,22 +50,31 @@ impl Pool {
 
     /// Starts the kernel of `entry` and returns when it has ended.
     ///
+    /// # Errors
+    ///
+    /// The kernel did not start, or failed.
+    ///
     /// # Safety
     ///
     /// `frame` is what `entry` expects, in memory that the device sees but for the frame itself.
-    pub unsafe fn run(&self, entry: Entry, frame: *const u64) {
+    pub unsafe fn run(&self, entry: Entry, frame: *const u64) -> Result<()> {
         let _turn = self.turn.lock();
         // SAFETY: the caller's promise.
         unsafe { entry(frame, 0, 1) };
+        device::outcome()
     }
 
     /// The same for a single token.
     ///
+    /// # Errors
+    ///
+    /// As [`Pool::run`].
+    ///
     /// # Safety
     ///
     /// As [`Pool::run`].
-    pub unsafe fn run_token(&self, entry: Entry, frame: *const u64) {
+    pub unsafe fn run_token(&self, entry: Entry, frame: *const u64) -> Result<()> {
         // SAFETY: the caller's promise.
-        unsafe { self.run(entry, frame) };
+        unsafe { self.run(entry, frame) }
     }
 }

@@ -65,7 +65,7 @@ impl Session<'_> {
                     slots[frame::SKIP_FIRST] = n as u64;
                     slots[frame::SKIP_LAST] = (last - n) as u64;
                     // SAFETY: the slots are filled; the calls before this one have run.
-                    unsafe { model.step(slots) };
+                    unsafe { model.step(slots) }?;
                     // SAFETY: the call's results are where the descriptor says, until the next one runs.
                     if let Some(row) = call
                         .results
@@ -74,9 +74,10 @@ impl Session<'_> {
                         .min()
                     {
                         found = Some((call, position + row as u64));
-                        return;
+                        break;
                     }
                 }
+                Ok(())
             })?;
             if let Some((call, token)) = found {
                 return Ok(Some(Fault {
