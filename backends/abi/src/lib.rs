@@ -192,6 +192,9 @@ pub struct Descriptor {
     /// Calls of layers, in the order of the step: where each leaves what it computed, until the next call runs.
     #[serde(default)]
     pub calls: Vec<Call>,
+    /// Whether the threads meet at every token of a chunk: in recurrences that go token by token.
+    #[serde(default)]
+    pub token_loops: bool,
     /// Bytes of the load-time arena.
     pub constant_bytes: usize,
     /// Bytes of the activation arena for a chunk of `max_chunk` tokens.

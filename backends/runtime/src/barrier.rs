@@ -15,6 +15,15 @@ const SPINS_SHARED: u32 = 32;
 /// Offers of the processor before the thread sleeps.
 const YIELDS: u32 = 400;
 
+/// How often the threads of a call meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meetings {
+    /// Between kernels.
+    Kernel,
+    /// For every token.
+    Token,
+}
+
 /// A barrier that can be reused at once. The counters lie on lines of their own.
 #[derive(Debug)]
 #[repr(C, align(64))]

@@ -76,6 +76,11 @@ impl Watch {
         }
     }
 
+    /// Whether the number of threads may change.
+    pub(crate) fn adapts(&self) -> bool {
+        self.adapts
+    }
+
     /// Threads that shall take part in the next token.
     pub(crate) fn active(&self) -> usize {
         self.active

@@ -10,6 +10,7 @@ use seqc_checkpoint::Source;
 
 use crate::{
     Error, Result,
+    barrier::Meetings,
     cache_file::{CacheFile, Store, keeper::Keeper},
     code::Code,
     code::Entry,
@@ -95,7 +96,7 @@ impl Model {
         let scratch = model.scratch()?;
         let frame = model.frame(&scratch);
         // SAFETY: the frame is filled as the ABI says; the load-time stage reads parameters and writes the arena of load-time constants.
-        unsafe { model.pool.run(code.load, frame.as_ptr()) }?;
+        unsafe { model.pool.run(code.load, frame.as_ptr(), Meetings::Kernel) }?;
         Ok(model)
     }
 
@@ -185,11 +186,15 @@ impl Model {
     ///
     /// All slots of the frame are filled as the ABI says.
     pub(crate) unsafe fn step(&self, frame: &[u64; frame::SLOTS]) -> Result<()> {
+        let meetings = match self.descriptor.token_loops {
+            true => Meetings::Token,
+            false => Meetings::Kernel,
+        };
         // SAFETY: the caller's promise.
         unsafe {
             match frame[frame::ALL + frame::rows::COUNT] {
                 1 => self.pool.run_token(self.step, frame.as_ptr()),
-                _ => self.pool.run(self.step, frame.as_ptr()),
+                _ => self.pool.run(self.step, frame.as_ptr(), meetings),
             }
         }
     }

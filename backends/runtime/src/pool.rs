@@ -12,9 +12,10 @@ use std::{
 
 use crate::{
     Barrier, Error, Result,
+    barrier::Meetings,
     busy::Watch,
     code::Entry,
-    scheduling::{sleep, wake},
+    scheduling::{contended, sleep, wake},
 };
 
 /// Bytes of a thread's stack; generated code keeps its data in frames and scratch, not here.
@@ -132,7 +133,8 @@ impl Pool {
         self.turn().watch.busy()
     }
 
-    /// Calls `entry` on all threads and returns when all have returned.
+    /// Calls `entry` on all threads and returns when all have returned. Where they meet at every token, and the number of threads may change, the
+    /// caller does all of it while others use the cores: each meeting would wait until the last thread has one.
     ///
     /// # Errors
     ///
@@ -141,9 +143,11 @@ impl Pool {
     /// # Safety
     ///
     /// `frame` is what `entry` expects.
-    pub unsafe fn run(&self, entry: Entry, frame: *const u64) -> Result<()> {
+    pub unsafe fn run(&self, entry: Entry, frame: *const u64, meetings: Meetings) -> Result<()> {
         let mut turn = self.turn();
-        self.shared.set_awake(&mut turn, self.shared.threads);
+        let alone = meetings == Meetings::Token && turn.watch.adapts() && self.shared.threads > 1 && contended();
+        let threads = if alone { 1 } else { self.shared.threads };
+        self.shared.set_awake(&mut turn, threads);
         // SAFETY: the caller's promise.
         unsafe { self.shared.call(&turn, entry, frame) };
         Ok(())
@@ -287,7 +291,7 @@ mod tests {
             let counter = AtomicU64::new(0);
             let frame = [&raw const counter as u64, pool.barrier() as u64, rounds];
             // SAFETY: the frame is what `count` reads.
-            unsafe { pool.run(count, frame.as_ptr()) }.expect("threads do not fail");
+            unsafe { pool.run(count, frame.as_ptr(), Meetings::Kernel) }.expect("threads do not fail");
             assert_eq!(counter.load(Ordering::Relaxed), rounds * threads as u64);
         }
     }

@@ -114,6 +114,7 @@ pub(crate) fn descriptor(name: &str) -> Descriptor {
         params: Vec::new(),
         states: Vec::new(),
         calls: Vec::new(),
+        token_loops: false,
         constant_bytes: 0,
         arena_bytes: 0,
         max_chunk: 8,

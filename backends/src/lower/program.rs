@@ -15,7 +15,7 @@ use seqc_ir::{Model, ModelInput, Ty};
 use seqc_passes::{
     attention::{caches::Site, clock_rate::ClockRate},
     kept::Kept,
-    plan::{Plan, layout},
+    plan::{Kernel, Plan, layout},
     planned::PlannedModel,
 };
 
@@ -66,6 +66,7 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
         evictions: of_caches(model, &layers, slots::evictions),
         choices: of_caches(model, &layers, slots::choices),
         ticks: clocked::all_ticks(model, of_layers),
+        token_loops: layers.iter().any(|l| has_token_loop(&l.plan.kernels)),
         constant_bytes: driver.constant_bytes(),
         arena_bytes: streams.bytes + arena,
         max_chunk,
@@ -74,6 +75,10 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
         ..blank(model)
     };
     Program { module, descriptor }
+}
+
+fn has_token_loop(kernels: &[Kernel]) -> bool {
+    kernels.iter().any(|kernel| matches!(kernel, Kernel::Loop(_)))
 }
 
 /// What the functions of each kind of layer are written from.
@@ -272,6 +277,7 @@ fn blank(model: &Model) -> Descriptor {
         params: Vec::new(),
         states: Vec::new(),
         calls: Vec::new(),
+        token_loops: false,
         constant_bytes: 0,
         arena_bytes: 0,
         max_chunk: 0,

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use crate::{Error, Result, code::Entry, device, memory::Region};
+use crate::{Error, Result, barrier::Meetings, code::Entry, device, memory::Region};
 
 /// The members of the device.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Pool {
     /// # Safety
     ///
     /// `frame` is what `entry` expects, in memory that the device sees but for the frame itself.
-    pub unsafe fn run(&self, entry: Entry, frame: *const u64) -> Result<()> {
+    pub unsafe fn run(&self, entry: Entry, frame: *const u64, _meetings: Meetings) -> Result<()> {
         let _turn = self.turn.lock();
         // SAFETY: the caller's promise.
         unsafe { entry(frame, 0, 1) };
@@ -75,6 +75,6 @@ impl Pool {
     /// As [`Pool::run`].
     pub unsafe fn run_token(&self, entry: Entry, frame: *const u64) -> Result<()> {
         // SAFETY: the caller's promise.
-        unsafe { self.run(entry, frame) }
+        unsafe { self.run(entry, frame, Meetings::Kernel) }
     }
 }

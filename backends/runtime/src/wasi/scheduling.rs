@@ -8,6 +8,11 @@ pub(crate) fn sleep(_word: &AtomicU32, _value: u32) {}
 /// Nobody sleeps.
 pub(crate) fn wake(_word: &AtomicU32) {}
 
+/// Nobody else is seen.
+pub(crate) fn contended() -> bool {
+    false
+}
+
 /// How often the system took a core away is not known.
 pub(crate) fn interruptions() -> i64 {
     0
