@@ -447,31 +447,31 @@ pub(crate) fn cases(default: u64) -> u64 {
 
 #[test]
 fn random_models_compute_what_the_evaluator_says() {
-    check_seeds(0..cases(300), |seed| check(seed, &widest()));
+    check_seeds(0..cases(200), |seed| check(seed, &widest()));
 }
 
 #[test]
 fn more_random_models_compute_what_the_evaluator_says() {
-    check_seeds(20_000..20_000 + cases(300), |seed| check(seed, &widest()));
+    check_seeds(20_000..20_000 + cases(200), |seed| check(seed, &widest()));
 }
 
 #[test]
 fn random_models_compute_the_same_with_narrow_vectors() {
-    check_seeds(10_000..10_000 + cases(300) / 2, |seed| {
+    check_seeds(10_000..10_000 + cases(200) / 2, |seed| {
         check(seed, &crate::support::targets()[0])
     });
 }
 
 #[test]
 fn random_models_compute_the_same_on_threads_of_a_gpu() {
-    check_seeds(60_000..60_000 + cases(300) / 24, |seed| {
+    check_seeds(60_000..60_000 + cases(200) / 24, |seed| {
         check(seed, &crate::support::fibers())
     });
 }
 
 #[test]
 fn what_is_not_finite_goes_where_the_evaluator_says() {
-    check_seeds(30_000..30_000 + cases(100), |seed| check_not_finite(seed, &widest()));
+    check_seeds(30_000..30_000 + cases(60), |seed| check_not_finite(seed, &widest()));
 }
 
 /// Models that read later tokens: of whole sequences, of one token and of as many as there is room for.

@@ -71,7 +71,7 @@ fn check(seed: u64, target: &Target) -> Option<Result<(), String>> {
 #[test]
 fn random_policies_keep_what_the_evaluator_says() {
     let (mut checked, mut wrong) = (0, Vec::new());
-    let count = cases(60);
+    let count = cases(40);
     for target in [crate::support::targets()[0].clone(), widest()] {
         for seed in 0..count {
             match check(seed, &target) {
