@@ -243,6 +243,11 @@ fn absurd_numbers_are_refused_at_the_configuration_and_in_the_model() {
         ("rope_scaling", r#"{"factor": 2.0}"#, "a factor and no type"),
         (
             "rope_scaling",
+            r#"{"type": "mrope", "mrope_section": [1, 1, 0]}"#,
+            "rope type mrope is not supported",
+        ),
+        (
+            "rope_scaling",
             r#"{"type": "linear", "factor": -2.0}"#,
             "a factor above 0",
         ),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use seqc_tests::{
     command, fixture,
-    program::{self, Program, Way, integers},
+    program::{self, Program, Way, integers, list},
     root,
     rows::{self, Rows},
 };
@@ -96,6 +96,32 @@ fn strings_become_the_recorded_tokens_of_gemma3() {
         }
     }
     assert!(wrong.is_empty(), "{} strings\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Mean negative log likelihoods of the first 600 tokens of the longest prompt in one pass, and of the second halves of its first two windows of
+/// 256 tokens, each behind the token that begins texts: in double precision, by the arithmetic of the recorded logits.
+const LIKELIHOODS: [f64; 2] = [3.240_910_072_214, 3.270_721_374_758];
+
+#[test]
+fn perplexity_of_gemma3_is_the_recorded_one() {
+    let Some(program) = gemma3() else { return };
+    let cases = cases("prompts.json");
+    let case = cases
+        .iter()
+        .find(|case| name(case) == "long")
+        .expect("the longest prompt");
+    let (tokens, text) = (integers(&case["token_ids"]), case["text"].as_str().unwrap_or_default());
+    // More than two windows, and less than three.
+    let text = &text[..text.len() * 18 / 25];
+    let ids = list(&tokens[..600]);
+    let whole = ["--tokens", &ids];
+    let windows = ["--text", text, "--context", "256", "--windows", "llama"];
+    for (words, expected) in [&whole[..], &windows].into_iter().zip(LIKELIHOODS) {
+        let words = [&["perplexity", "--format", "json"][..], words].concat();
+        let found = program::json(program.run(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()));
+        let nll = found["nll"].as_f64().unwrap_or(f64::INFINITY);
+        assert!((nll - expected).abs() < 1e-4, "{nll} is not {expected}");
+    }
 }
 
 /// The model that is written by hand computes what the imported one does.
