@@ -105,6 +105,20 @@ impl Checkpoint {
         self.files.iter().map(|file| file.len()).sum()
     }
 
+    /// Lets the memory go that the files' parts of a tensor take: who has copied it does not read them again.
+    pub fn release(&self, tensor: &TensorRef) {
+        let parts = [Some(tensor.bytes), tensor.exponents];
+        for part in parts.into_iter().flatten().map(<[u8]>::as_ptr_range) {
+            for file in &self.files {
+                let all = file.as_ptr_range();
+                if all.start <= part.start && part.end <= all.end {
+                    let from = part.start as usize - all.start as usize;
+                    file.release(from..from + (part.end as usize - part.start as usize));
+                }
+            }
+        }
+    }
+
     /// Hints the system to read the files ahead.
     pub fn prefetch(&self) {
         for file in &self.files {

@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-use memmap2::{Advice, Mmap, MmapOptions};
+use memmap2::{Advice, Mmap, MmapOptions, UncheckedAdvice};
 
 /// The bytes of a file, or of a part of it.
 #[derive(Debug)]
@@ -31,6 +31,17 @@ impl Mapping {
     pub(crate) fn prefetch(&self) {
         // Pages come on first use when the hint is refused.
         let _ = self.0.advise(Advice::WillNeed);
+    }
+
+    /// Lets the memory of a part go; it is read from the file again when it is used again.
+    pub(crate) fn release(&self, part: Range<usize>) {
+        if part.start <= part.end && part.end <= self.0.len() {
+            // SAFETY: the map is of a file and read only: pages that are dropped come back with the same bytes.
+            let _ = unsafe {
+                self.0
+                    .unchecked_advise_range(UncheckedAdvice::DontNeed, part.start, part.len())
+            };
+        }
     }
 }
 

@@ -196,7 +196,7 @@ impl Filler {
         if let Some(pointer) = self.copies.get(&key) {
             return Ok(*pointer);
         }
-        let region = copy(&tensors, slot, as_stored).map_err(Problem::Fatal)?;
+        let region = copy(checkpoint, &tensors, slot, as_stored).map_err(Problem::Fatal)?;
         Ok(self.keep(key, region))
     }
 }
@@ -308,8 +308,8 @@ fn nearest(checkpoint: &Checkpoint, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// One block of memory with all tensors one after another.
-fn copy(tensors: &[TensorRef], slot: &ParamSlot, as_stored: bool) -> Result<Region> {
+/// One block of memory with all tensors one after another. What is copied of the files leaves memory.
+fn copy(checkpoint: &Checkpoint, tensors: &[TensorRef], slot: &ParamSlot, as_stored: bool) -> Result<Region> {
     let mut region = Region::huge(stored_bytes(slot)?)?;
     let mut rest = region.bytes_mut();
     for tensor in tensors {
@@ -335,6 +335,7 @@ fn copy(tensors: &[TensorRef], slot: &ParamSlot, as_stored: bool) -> Result<Regi
                 }
             })?;
         }
+        checkpoint.release(tensor);
         rest = after;
     }
     Ok(region)

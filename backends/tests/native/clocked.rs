@@ -26,14 +26,14 @@ fn check(seed: u64, target: &Target) {
 
 #[test]
 fn random_models_run_at_ticks_as_the_evaluator_says() {
-    for (seed, target) in (0..cases(24)).zip(support::targets().iter().cycle()) {
+    for (seed, target) in (0..cases(12)).zip(support::targets().iter().cycle()) {
         check(seed, target);
     }
 }
 
 #[test]
 fn random_models_run_at_ticks_on_threads_of_a_gpu() {
-    for seed in 100..100 + cases(24) / 8 {
+    for seed in 100..100 + cases(12) / 8 {
         check(seed, &support::fibers());
     }
 }
