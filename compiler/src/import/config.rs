@@ -81,9 +81,8 @@ impl Config {
         let mut both = root.clone();
         // What is quantised is said once for all.
         both.retain(|name, value| name != "model_type" && (!value.is_object() || QUANTISED.contains(&name.as_str())));
-        let said = |(name, value): &(String, Value)| {
-            !value.is_null() && !(SHARED.contains(&name.as_str()) && root.contains_key(name))
-        };
+        let whole_decides = |name: &String| SHARED.contains(&name.as_str()) && root.contains_key(name);
+        let said = |(name, value): &(String, Value)| !value.is_null() && !whole_decides(name);
         both.extend(inner.clone().into_iter().filter(said));
         Some(Config {
             path: self.path.clone(),
