@@ -33,13 +33,15 @@ impl Mapping {
         let _ = self.0.advise(Advice::WillNeed);
     }
 
-    /// Lets the memory of a part go; it is read from the file again when it is used again.
-    pub(crate) fn release(&self, part: Range<usize>) {
-        if part.start <= part.end && part.end <= self.0.len() {
+    /// Lets the memory of these bytes go, if they are a part of it; they are read from the file again when they are used again.
+    pub(crate) fn release(&self, bytes: &[u8]) {
+        let (all, part) = (self.0.as_ptr_range(), bytes.as_ptr_range());
+        if all.start <= part.start && part.end <= all.end {
+            let from = part.start as usize - all.start as usize;
             // SAFETY: the map is of a file and read only: pages that are dropped come back with the same bytes.
             let _ = unsafe {
                 self.0
-                    .unchecked_advise_range(UncheckedAdvice::DontNeed, part.start, part.len())
+                    .unchecked_advise_range(UncheckedAdvice::DontNeed, from, bytes.len())
             };
         }
     }

@@ -6,7 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::scheduling::interruptions;
+use crate::{
+    barrier::Meetings,
+    scheduling::{contended, interruptions},
+};
 
 /// Interruptions per second from which on others may be using the cores.
 const BUSY: f64 = 40.0;
@@ -76,14 +79,16 @@ impl Watch {
         }
     }
 
-    /// Whether the number of threads may change.
-    pub(crate) fn adapts(&self) -> bool {
-        self.adapts
-    }
-
     /// Threads that shall take part in the next token.
     pub(crate) fn active(&self) -> usize {
         self.active
+    }
+
+    /// Threads that shall read several tokens. Where they meet at every token, it is one while others use the cores: each meeting would wait until
+    /// the last thread has one.
+    pub(crate) fn reading(&self, meetings: Meetings) -> usize {
+        let alone = meetings == Meetings::Token && self.adapts && self.most > 1 && contended();
+        if alone { 1 } else { self.most }
     }
 
     /// Whether others were seen on the cores.

@@ -15,7 +15,7 @@ use crate::{
     barrier::Meetings,
     busy::Watch,
     code::Entry,
-    scheduling::{contended, sleep, wake},
+    scheduling::{sleep, wake},
 };
 
 /// Bytes of a thread's stack; generated code keeps its data in frames and scratch, not here.
@@ -133,8 +133,7 @@ impl Pool {
         self.turn().watch.busy()
     }
 
-    /// Calls `entry` on all threads and returns when all have returned. Where they meet at every token, and the number of threads may change, the
-    /// caller does all of it while others use the cores: each meeting would wait until the last thread has one.
+    /// Calls `entry` on all threads, or on as many as are worth their meetings, and returns when all have returned.
     ///
     /// # Errors
     ///
@@ -145,8 +144,7 @@ impl Pool {
     /// `frame` is what `entry` expects.
     pub unsafe fn run(&self, entry: Entry, frame: *const u64, meetings: Meetings) -> Result<()> {
         let mut turn = self.turn();
-        let alone = meetings == Meetings::Token && turn.watch.adapts() && self.shared.threads > 1 && contended();
-        let threads = if alone { 1 } else { self.shared.threads };
+        let threads = turn.watch.reading(meetings);
         self.shared.set_awake(&mut turn, threads);
         // SAFETY: the caller's promise.
         unsafe { self.shared.call(&turn, entry, frame) };

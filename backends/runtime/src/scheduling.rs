@@ -56,7 +56,7 @@ pub(crate) fn interruptions() -> i64 {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "cuda")))]
 mod tests {
     use super::runnable;
 

@@ -59,6 +59,7 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
     driver.add(&mut module);
     let one = layers.iter().map(|l| layout(l.graph, l.plan, 1).arena);
     let arena = layouts.iter().map(|l| l.arena).chain(one).max().unwrap_or(0);
+    let mut kernels = planned.plans.iter().flat_map(|plan| &plan.kernels);
     let descriptor = Descriptor {
         params: params(planned),
         states: states_of(planned, &layers).into_iter().map(|e| e.slot).collect(),
@@ -66,7 +67,7 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
         evictions: of_caches(model, &layers, slots::evictions),
         choices: of_caches(model, &layers, slots::choices),
         ticks: clocked::all_ticks(model, of_layers),
-        token_loops: layers.iter().any(|l| has_token_loop(&l.plan.kernels)),
+        token_loops: kernels.any(|kernel| matches!(kernel, Kernel::Loop(_))),
         constant_bytes: driver.constant_bytes(),
         arena_bytes: streams.bytes + arena,
         max_chunk,
@@ -75,10 +76,6 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
         ..blank(model)
     };
     Program { module, descriptor }
-}
-
-fn has_token_loop(kernels: &[Kernel]) -> bool {
-    kernels.iter().any(|kernel| matches!(kernel, Kernel::Loop(_)))
 }
 
 /// What the functions of each kind of layer are written from.

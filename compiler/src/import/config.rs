@@ -81,9 +81,9 @@ impl Config {
         let mut both = root.clone();
         // What is quantised is said once for all.
         both.retain(|name, value| name != "model_type" && (!value.is_object() || QUANTISED.contains(&name.as_str())));
-        let whole_decides = |name: &String| SHARED.contains(&name.as_str()) && root.contains_key(name);
-        let said = |(name, value): &(String, Value)| !value.is_null() && !whole_decides(name);
-        both.extend(inner.clone().into_iter().filter(said));
+        both.extend(inner.clone().into_iter().filter(|(_, value)| !value.is_null()));
+        let shared = SHARED.iter().filter_map(|name| root.get_key_value(*name));
+        both.extend(shared.map(|(name, value)| (name.clone(), value.clone())));
         Some(Config {
             path: self.path.clone(),
             kind: Kind::Json(Value::Object(both)),

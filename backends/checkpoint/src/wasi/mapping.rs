@@ -40,7 +40,7 @@ impl Mapping {
     pub(crate) fn prefetch(&self) {}
 
     /// All of it stays.
-    pub(crate) fn release(&self, _part: Range<usize>) {}
+    pub(crate) fn release(&self, _bytes: &[u8]) {}
 }
 
 impl Deref for Mapping {
