@@ -182,6 +182,10 @@ CONFIGS = {
     "falcon-groups": lambda: common("falcon", intermediate_size=None, num_key_value_heads=None, ffn_hidden_size=40, new_decoder_architecture=True,
                                     num_kv_heads=2),
     "falcon-serial": lambda: common("falcon", intermediate_size=None, num_key_value_heads=None, multi_query=False, parallel_attn=False, bias=True),
+    "falcon-alibi": lambda: common("falcon", intermediate_size=None, num_key_value_heads=None, multi_query=False, parallel_attn=False, bias=True, alibi=True),
+    # Of six heads the slopes of two lie between those of four.
+    "bloom": lambda: bare("bloom", vocab_size=VOCAB, hidden_size=48, n_layer=2, n_head=6, bos_token_id=1, eos_token_id=2, pad_token_id=0),
+    "mpt": lambda: bare("mpt", vocab_size=VOCAB, d_model=24, n_layers=2, n_heads=6, max_seq_len=64, attn_config={"alibi_bias_max": 6}),
     "opt": lambda: common("opt", intermediate_size=None, num_key_value_heads=None, ffn_dim=40),
     "gptj": lambda: bare("gptj", vocab_size=VOCAB, n_positions=64, n_embd=32, n_layer=2, n_head=4, rotary_dim=4, bos_token_id=1, eos_token_id=2),
     "granitemoe": lambda: common("granitemoe", embedding_multiplier=3.0, logits_scaling=2.0, residual_multiplier=0.4, attention_multiplier=0.2,
@@ -283,15 +287,20 @@ def to_four_bits(model, folder, kind):
     return kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", quantization_config=how).eval()
 
 
+# Their plain attention adds the cost of distance twice (transformers 5.24); the kernel adds it once.
+KERNELS = ["falcon-alibi"]
+
+
 def make(name):
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(1)
     config = CONFIGS[name]()
-    config._attn_implementation = "eager"
+    how = "sdpa" if name in KERNELS else "eager"
+    config._attn_implementation = how
     kind = (AutoModel if config.model_type in ENCODERS else AutoModelForSpeechSeq2Seq if hasattr(config, "num_mel_bins")
             else AutoModelForImageTextToText if hasattr(config, "vision_config")
             else AutoModelForSeq2SeqLM if config.model_type in TWO else AutoModelForCausalLM)
-    model = kind.from_config(config, attn_implementation="eager").float()
+    model = kind.from_config(config, attn_implementation=how).float()
     with torch.no_grad():
         fill(model, generator)
     folder = HERE / name
@@ -306,7 +315,7 @@ def make(name):
     elif name in FOUR_BITS:
         read = to_four_bits(model, folder, kind)
     else:
-        read = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+        read = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation=how).eval()
     for (key, a), (_, b) in zip(model.named_parameters(), read.named_parameters()):
         assert torch.equal(a.float(), b) or name in FOUR_BITS and "experts" in key, key
     tokens = torch.randint(3, VOCAB, (1, LENGTH), generator=generator)

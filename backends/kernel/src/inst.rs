@@ -139,6 +139,8 @@ pub enum Intrinsic {
     Permute,
     /// `(p, n, other, mask, rounding)` of 16 lanes: `p * 2^floor(n)` where the `i16` mask has a bit, else `other`.
     ScaleByPower,
+    /// `(table, places)` of 16 or 32 bytes each: in each sixteen lanes, the lane of the same sixteen of the table that the place names, which is below 16.
+    PermuteBytes,
     /// `(sums, a, b)`, of 4 lanes of `i32` and 16 signed bytes each: four products of bytes are added to each lane.
     DotBytes,
     /// `(sums, a, b)`, of 4, 8 or 16 lanes of `i32` and twice as many signed 16-bit integers each: two products are added to each lane.

@@ -385,6 +385,7 @@ impl Intrinsic {
     pub fn name(self) -> &'static str {
         match self {
             Intrinsic::Permute => "permute",
+            Intrinsic::PermuteBytes => "permute_bytes",
             Intrinsic::ScaleByPower => "scale_by_power",
             Intrinsic::DotBytes => "dot_bytes",
             Intrinsic::DotWords => "dot_words",

@@ -197,6 +197,10 @@ const CASES: &[Case] = &[
         let words = f.zero(Ty::V(16, Scalar::I16));
         f.intrinsic(Intrinsic::TakeSign, &[words, words]);
     }),
+    (8, "bytes that are looked up in words", |f| {
+        let (words, places) = (f.zero(Ty::V(16, Scalar::I16)), f.zero(Ty::V(16, Scalar::I8)));
+        f.intrinsic(Intrinsic::PermuteBytes, &[words, places]);
+    }),
     (8, "products of what are no numbers of bfloat16", |f| {
         let sums = f.zero(Ty::V(16, Scalar::F32));
         f.intrinsic(Intrinsic::DotBf16, &[sums, sums, sums]);

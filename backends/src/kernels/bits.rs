@@ -1,15 +1,18 @@
 //! Integers of weights, put together from the bits of a block.
 
 use super::{dequant::byte, layout::STRIP};
-use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Val};
+use crate::{
+    kernel::{Cast, Cmp, Func, Scalar, Ty, Val},
+    targets::Levels,
+};
 use seqc_formats::{Bits, Block};
 
 /// The integers of a strip of 32 weights of the block at `ptr`, from weight `first` on, their offset added, or the levels that they stand for:
 /// a signed byte each.
-pub(super) fn strip(f: &mut Func, block: &Block, ptr: Val, first: usize) -> Val {
+pub(super) fn strip(f: &mut Func, levels_of: Levels, block: &Block, ptr: Val, first: usize) -> Val {
     let (q, offset) = (field(f, ptr, block.low, first, 0), i64::from(block.offset));
     if let Some(levels) = block.levels {
-        return leveled(f, q, levels);
+        return levels_of(f, q, levels);
     }
     let (q, added) = match block.high {
         None => (q, f.int(q.ty, offset)),
@@ -24,19 +27,6 @@ pub(super) fn strip(f: &mut Func, block: &Block, ptr: Val, first: usize) -> Val 
         }
     };
     f.add(q, added)
-}
-
-/// The level of each place: one half after another of those that are left is chosen by a bit.
-fn leveled(f: &mut Func, places: Val, levels: &[i8; 16]) -> Val {
-    let none = f.zero(places.ty);
-    let mut left: Vec<Val> = levels.iter().map(|level| f.int(places.ty, i64::from(*level))).collect();
-    for bit in 0..4 {
-        let mask = f.int(places.ty, 1 << bit);
-        let of_bit = f.and(places, mask);
-        let is_set = f.cmp(Cmp::Ne, of_bit, none);
-        left = left.chunks(2).map(|pair| f.select(is_set, pair[1], pair[0])).collect();
-    }
-    left[0]
 }
 
 /// Some bits of each integer of a strip, at bit `to` of a byte each.

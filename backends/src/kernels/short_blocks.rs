@@ -36,7 +36,7 @@ pub(super) fn block_vectors(f: &mut Func, target: &TargetInfo, block: Block, ptr
             block_bytes(f, integers, lanes)
         }
         Integers::Bits(block) => {
-            let bytes = strip(f, block, ptr, 0);
+            let bytes = strip(f, target.micro_kernels.levels, block, ptr, 0);
             floats(f, bytes, lanes)
         }
         Integers::Nibbles => {

@@ -45,7 +45,7 @@ impl Strips<'_> {
     fn new<'m>(f: &mut Func, target: &'m TargetInfo, layout: Blocks, rows: u32) -> Strips<'m> {
         let source = match layout {
             Blocks::Short(block) => Source::Short(block),
-            Blocks::Grouped(grouped) => Source::Grouped(grouped, Unpacked::new(f, grouped, target.machine.lanes, rows)),
+            Blocks::Grouped(grouped) => Source::Grouped(grouped, Unpacked::new(f, target, grouped, rows)),
         };
         Strips { target, source }
     }

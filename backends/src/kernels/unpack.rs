@@ -9,11 +9,15 @@ use super::{
     group_scales::GroupScales,
     layout::{Grouped, STRIP},
 };
-use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Val};
+use crate::{
+    kernel::{Cast, Cmp, Func, Scalar, Ty, Val},
+    targets::{Levels, TargetInfo},
+};
 
 /// Memory on the stack for the integers of a block of some rows: a byte each, the offset added.
 pub(super) struct Integers {
     layout: Grouped,
+    levels: Levels,
     /// `f32` lanes of a vector.
     lanes: u32,
     bytes: Val,
@@ -21,10 +25,11 @@ pub(super) struct Integers {
 
 impl Integers {
     /// Memory for a block of each of `rows` rows.
-    pub(super) fn new(f: &mut Func, layout: Grouped, lanes: u32, rows: u32) -> Integers {
+    pub(super) fn new(f: &mut Func, levels: Levels, layout: Grouped, lanes: u32, rows: u32) -> Integers {
         let bytes = f.i64((layout.size * rows).into());
         Integers {
             layout,
+            levels,
             lanes,
             bytes: f.stack_of(bytes, Scalar::I8),
         }
@@ -32,7 +37,7 @@ impl Integers {
 
     /// Puts the integers of a block of row `r` together.
     pub(super) fn unpack(&self, f: &mut Func, block: Val, r: Val) {
-        self.store(f, r, |f, first| strip(f, self.layout.block, block, first));
+        self.store(f, r, |f, first| strip(f, self.levels, self.layout.block, block, first));
     }
 
     /// Makes those of row `r` zeros.
@@ -83,10 +88,11 @@ pub(super) struct Unpacked {
 
 impl Unpacked {
     /// Memory for a block of each of `rows` rows.
-    pub(super) fn new(f: &mut Func, layout: Grouped, lanes: u32, rows: u32) -> Unpacked {
+    pub(super) fn new(f: &mut Func, target: &TargetInfo, layout: Grouped, rows: u32) -> Unpacked {
+        let lanes = target.machine.lanes;
         Unpacked {
             layout,
-            integers: Integers::new(f, layout, lanes, rows),
+            integers: Integers::new(f, target.micro_kernels.levels, layout, lanes, rows),
             scales: GroupScales::new(f, layout, lanes, rows),
         }
     }

@@ -24,6 +24,7 @@ mod program;
 mod read;
 mod reduce;
 mod round;
+mod rows_of_sums;
 mod run;
 mod scan;
 mod slots;

@@ -5,6 +5,7 @@ use super::{
     cx::Cx,
     elementwise::to_memory,
     expr::{Coords, ExprLowering},
+    rows_of_sums::reduces_rows,
     space::Axis,
     table,
 };
@@ -14,7 +15,7 @@ use crate::{
 };
 use seqc_passes::{
     affine::{AffineExpr, Stride, delinearise},
-    plan::Nest,
+    plan::{Nest, held},
 };
 use std::ops::Range;
 
@@ -32,6 +33,30 @@ pub(super) enum Portion {
 
 /// Computes a stored value at one token (`None` at load time).
 pub(super) fn nest(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, portion: Portion) {
+    where_changed(cx, f, token, nest, |f, nest| entries(cx, f, token, nest, portion));
+}
+
+/// Writes what computes a stored value. One that lies where the state is that it holds is computed at the tokens alone at which it changes.
+fn where_changed(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, compute: impl FnOnce(&mut Func, &Nest)) {
+    let state = cx.plan().buffer(nest.into).state;
+    let Some(held) = held(cx.graph(), nest.value).filter(|held| Some(held.state) == state) else {
+        return compute(f, nest);
+    };
+    let condition = ExprLowering::new(cx, token).value(f, held.condition, &Coords::new());
+    let changed = Nest {
+        value: held.value,
+        ..nest.clone()
+    };
+    if held.changes {
+        f.if_then(condition, |f| compute(f, &changed));
+    } else {
+        let no = f.int(condition.ty, 0);
+        let changes = f.cmp(Cmp::Eq, condition, no);
+        f.if_then(changes, |f| compute(f, &changed));
+    }
+}
+
+fn entries(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, portion: Portion) {
     if table::is_rows_of_table(cx, nest) {
         return table::rows(cx, f, token, nest);
     }
@@ -50,6 +75,7 @@ pub(super) fn nest(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, p
     let body = Body {
         cx,
         nest,
+        by_rows: reduces_rows(cx, nest),
         sizes: if flat { vec![sizes.iter().product()] } else { sizes },
         flat,
         rows,
@@ -59,6 +85,12 @@ pub(super) fn nest(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, p
 
 /// Computes the part of a stored value that belongs to one head: index `head` of its first axis.
 pub(super) fn at_head(cx: &Cx<'_>, f: &mut Func, token: Val, nest: &Nest, head: Val) {
+    where_changed(cx, f, Some(token), nest, |f, nest| {
+        head_entries(cx, f, token, nest, head)
+    });
+}
+
+fn head_entries(cx: &Cx<'_>, f: &mut Func, token: Val, nest: &Nest, head: Val) {
     let sizes = cx.graph().ty(nest.value).sizes();
     if sizes.iter().product::<usize>() == 0 {
         return;
@@ -69,6 +101,7 @@ pub(super) fn at_head(cx: &Cx<'_>, f: &mut Func, token: Val, nest: &Nest, head: 
     let body = Body {
         cx,
         nest,
+        by_rows: reduces_rows(cx, nest),
         sizes,
         flat: false,
         rows: None,
@@ -93,6 +126,8 @@ enum Width {
 struct Body<'b, 'a> {
     cx: &'b Cx<'a>,
     nest: &'b Nest,
+    /// Lanes are those of sums, one entry after another.
+    by_rows: bool,
     /// Sizes of the loops.
     sizes: Vec<usize>,
     /// One loop runs over all axes.
@@ -146,6 +181,9 @@ impl Body<'_, '_> {
     /// The innermost loop: whole vectors, then the rest under a mask.
     fn innermost(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, range: Range<Val>, partial: bool) {
         let (lo, hi) = (range.start, range.end);
+        if self.by_rows {
+            return f.for_each(lo, hi, 1, |f, i| self.step(exprs, f, i, Width::Entry));
+        }
         let lanes = i64::from(self.cx.lanes());
         let depth = self.sizes.len() - 1;
         let size = self.sizes[depth] as i64;

@@ -2,6 +2,7 @@
 
 use super::{
     address::scalar_of,
+    cx::Cx,
     elementwise::truth,
     expr::{Coords, ExprLowering},
 };
@@ -9,7 +10,7 @@ use crate::kernel::{Func, Scalar, Ty, Val};
 use seqc_ir::{Elem, Source as Leaf, Value};
 use seqc_passes::{
     affine::{AffineExpr, Stride},
-    plan::{Extent, row_major},
+    plan::{BufferId, Extent, row_major},
 };
 
 /// Address and strides of a tensor of one token.
@@ -61,21 +62,18 @@ impl ExprLowering<'_, '_> {
                 elem: b.elem,
             };
         }
-        let strides = row_major(&ty.sizes());
+        let strides = strides(self.cx, v, None);
         match graph.op(v).source() {
             Some(Leaf::Param(n)) => Source {
                 base: self.cx.param_base(f, n),
                 strides,
                 elem: ty.elem,
             },
-            Some(Leaf::State(s)) => {
-                let strides = plan.state_strides(graph, s);
-                Source {
-                    base: self.cx.state_base(f, s.0 as usize),
-                    strides,
-                    elem: ty.elem,
-                }
-            }
+            Some(Leaf::State(s)) => Source {
+                base: self.cx.state_base(f, s.0 as usize),
+                strides,
+                elem: ty.elem,
+            },
             Some(Leaf::Input(n)) => {
                 let base = self.input_row(f, n, ty.len() as i64, scalar_of(ty.elem));
                 Source {
@@ -158,6 +156,16 @@ impl ExprLowering<'_, '_> {
             self.load_at(f, base, &rest, scalar)
         };
         as_value(f, source.elem, loaded)
+    }
+}
+
+/// Strides of the axes of what is read, in entries: of a buffer, or of what a model declares.
+pub(super) fn strides(cx: &Cx<'_>, v: Value, stored: Option<BufferId>) -> Vec<i64> {
+    let (graph, plan) = (cx.graph(), cx.plan());
+    match (stored, graph.op(v).source()) {
+        (Some(id), _) => plan.buffer(id).strides.clone(),
+        (None, Some(Leaf::State(s))) => plan.state_strides(graph, s),
+        (None, _) => row_major(&graph.ty(v).sizes()),
     }
 }
 

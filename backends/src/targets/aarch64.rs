@@ -7,9 +7,10 @@ use super::{
     ByteProducts, MicroKernels, PORTABLE,
     info::{FamilyInfo, Format, Instructions, Processors, TargetInfo},
 };
-use crate::kernel::{Func, Intrinsic, Val};
+use crate::kernel::{Func, Intrinsic, Scalar, Val};
 use seqc_abi::Level;
 use seqc_passes::machine::{Machine, MatrixVector, Tiles};
+use std::ops::Range;
 
 /// Advanced SIMD of Armv8-A.
 pub(super) const NEON: TargetInfo = TargetInfo {
@@ -27,6 +28,10 @@ pub(super) const NEON: TargetInfo = TargetInfo {
             ..Machine::PORTABLE.matrix_vector
         },
         ..Machine::PORTABLE
+    },
+    micro_kernels: MicroKernels {
+        levels,
+        ..PORTABLE.micro_kernels
     },
     instructions: Instructions {
         processor: "generic",
@@ -48,7 +53,7 @@ pub(super) const DOT: TargetInfo = TargetInfo {
             pairs: None,
         }),
         fixed_point: true,
-        ..PORTABLE.micro_kernels
+        ..NEON.micro_kernels
     },
     instructions: Instructions {
         processor: "generic",
@@ -56,6 +61,17 @@ pub(super) const DOT: TargetInfo = TargetInfo {
     },
     ..NEON
 };
+
+/// One instruction for a register of places.
+fn levels(f: &mut Func, places: Val, levels: &[i8; 16]) -> Val {
+    let table = f.lanes(Scalar::I8, &levels.map(i64::from));
+    let half = |f: &mut Func, lanes: Range<i64>| {
+        let places = f.shuffle(places, places, &lanes.collect::<Vec<i64>>());
+        f.intrinsic(Intrinsic::PermuteBytes, &[table, places])
+    };
+    let (low, high) = (half(f, 0..16), half(f, 16..32));
+    f.shuffle(low, high, &(0..32).collect::<Vec<i64>>())
+}
 
 /// One instruction.
 fn dot_bytes(f: &mut Func, sums: Val, a: Val, b: Val) -> Val {

@@ -27,6 +27,9 @@ impl Scaling {
     }
 }
 
+/// `fn(f, places, levels)`: the level at each place, of 32 bytes below 16.
+pub type Levels = fn(f: &mut Func, places: Val, levels: &[i8; 16]) -> Val;
+
 /// `fn(f, sums, a, b)`, of 4 lanes of 32 bits and 8 signed 16-bit integers each: adds two products to each lane.
 pub type DotWords = fn(f: &mut Func, sums: Val, a: Val, b: Val) -> Val;
 
@@ -74,6 +77,8 @@ pub struct MicroKernels {
     pub low_nibbles: fn(f: &mut Func, bytes: Val, fifteen: Val) -> Val,
     /// `(q + offset) scale + minimum` for the lower and for the upper four bits `q` of each lane of 32-bit integers below 256.
     pub scaled_nibbles: fn(f: &mut Func, bytes: Val, scaling: Scaling) -> [Val; 2],
+    /// What integers of four bits stand for, where they are places in a table.
+    pub levels: Levels,
     /// `2^x` for a scalar or a vector of any number of lanes, with what is known of `x`. From 128 on it is infinite; up to -150 it is
     /// zero, and results between that and the least normal number, or just above it, may be flushed to zero. NaN gives NaN.
     pub exp2: fn(f: &mut Func, x: Val, range: Range) -> Val,

@@ -10,7 +10,7 @@ mod x86_64;
 
 pub use info::{FamilyInfo, Format, Instructions, Processors, TargetInfo};
 pub use micro_kernels::{
-    AddByteProducts, ByteProducts, DotPairs, DotWords, MatrixUnits, MicroKernels, PairProducts, Scaling,
+    AddByteProducts, ByteProducts, DotPairs, DotWords, Levels, MatrixUnits, MicroKernels, PairProducts, Scaling,
 };
 pub use portable::PORTABLE;
 

@@ -5,7 +5,7 @@ use super::{
     info::{Instructions, TargetInfo},
 };
 use crate::{
-    kernel::{Cast, Func, Scalar, Val},
+    kernel::{Cast, Cmp, Func, Scalar, Val},
     kernels::{
         math::{
             Range,
@@ -23,6 +23,7 @@ pub const PORTABLE: TargetInfo = TargetInfo {
     micro_kernels: MicroKernels {
         low_nibbles,
         scaled_nibbles,
+        levels,
         exp2,
         dot_words: None,
         byte_products: None,
@@ -55,6 +56,19 @@ fn scaled_nibbles(f: &mut Func, bytes: Val, scaling: Scaling) -> [Val; 2] {
         let q = if scaling.offset == 0.0 { q } else { f.add(q, offset) };
         scaling.of(f, q)
     })
+}
+
+/// The level of each place: one half after another of those that are left is chosen by a bit.
+fn levels(f: &mut Func, places: Val, levels: &[i8; 16]) -> Val {
+    let none = f.zero(places.ty);
+    let mut left: Vec<Val> = levels.iter().map(|level| f.int(places.ty, i64::from(*level))).collect();
+    for bit in 0..4 {
+        let mask = f.int(places.ty, 1 << bit);
+        let of_bit = f.and(places, mask);
+        let is_set = f.cmp(Cmp::Ne, of_bit, none);
+        left = left.chunks(2).map(|pair| f.select(is_set, pair[1], pair[0])).collect();
+    }
+    left[0]
 }
 
 /// A polynomial of the fraction, scaled through the bits of the exponent: zero where that has none.

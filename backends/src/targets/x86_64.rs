@@ -19,6 +19,7 @@ pub(super) const V3: TargetInfo = TargetInfo {
         ..Machine::PORTABLE
     },
     micro_kernels: MicroKernels {
+        levels: avx2::levels,
         byte_products: Some(ByteProducts {
             dot: avx2::dot_bytes,
             bias: 0,
@@ -56,6 +57,7 @@ pub(super) const V4: TargetInfo = TargetInfo {
     micro_kernels: MicroKernels {
         low_nibbles: avx512::low_nibbles,
         scaled_nibbles: avx512::scaled_nibbles,
+        levels: avx2::levels,
         exp2: avx512::exp2,
         ..PORTABLE.micro_kernels
     },

@@ -75,7 +75,7 @@ impl Generator {
 
     /// One of the classes.
     pub(super) fn recurrence(&mut self) -> Value {
-        match self.rng.below(12) {
+        match self.rng.below(13) {
             0 => self.constant_decay(),
             1 => self.diagonal(),
             2 => self.selective(),
@@ -86,6 +86,7 @@ impl Generator {
             7 => self.running_maximum(),
             8 => self.slower(),
             9 => self.rotation(),
+            11 => self.learning(),
             _ => self.normalised_sum(),
         }
     }
@@ -110,7 +111,7 @@ impl Generator {
     }
 
     /// `next = a * prev + (1 - a) * u`, the closing step of most classes.
-    fn blend(&mut self, state: StateId, prev: Value, a: Value, u: Value) -> Value {
+    pub(super) fn blend(&mut self, state: StateId, prev: Value, a: Value, u: Value) -> Value {
         let kept = self.graph.product_of(a, prev);
         let one = self.filled(1.0, a);
         let rest = self.graph.binary(BinaryOp::Sub, one, a);

@@ -103,7 +103,7 @@ fn lifetimes(graph: &Graph, plan: &Plan) -> Vec<(usize, usize)> {
 }
 
 /// Buffers that a kernel reads or writes.
-fn touched(graph: &Graph, plan: &Plan, kernel: &Kernel) -> BTreeSet<BufferId> {
+pub(super) fn touched(graph: &Graph, plan: &Plan, kernel: &Kernel) -> BTreeSet<BufferId> {
     let mut found = BTreeSet::new();
     let mut nests = Vec::new();
     let rows = |values: Vec<Value>, found: &mut BTreeSet<BufferId>| {

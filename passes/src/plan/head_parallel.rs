@@ -2,8 +2,9 @@
 //! Also which states can be updated in place.
 
 use super::{
+    held::held,
     inline::{Leaf, Walk},
-    types::{BufferId, Kernel, Nest, Plan},
+    types::{BufferId, Extent, Kernel, Nest, Plan},
 };
 use crate::affine::AffineExpr;
 use seqc_ir::{Graph, Op, StateId, Value};
@@ -74,7 +75,8 @@ pub(super) fn reads_of_nest(graph: &Graph, plan: &Plan, nest: &Nest) -> Vec<Leaf
 }
 
 /// States whose next value can be written over the previous one: nothing reads the previous value afterwards, and the
-/// nest that computes the next one reads it entry by entry. With the buffers of those values.
+/// nest that computes the next one reads it entry by entry. With the buffers of those values, and of what these read in the place of the
+/// previous one, if that is the previous one at most tokens ([`held`]).
 pub(super) fn in_place(graph: &Graph, plan: &Plan, kernel: &Kernel) -> Vec<(StateId, BufferId)> {
     let (nests, states) = match kernel {
         Kernel::Heads { nests, states, .. } => (nests.clone(), states.clone()),
@@ -98,13 +100,39 @@ pub(super) fn in_place(graph: &Graph, plan: &Plan, kernel: &Kernel) -> Vec<(Stat
         let next = graph.states[s.0 as usize].next?;
         let id = *plan.stored.get(&next)?;
         let at = *writers.get(&id)?;
-        let identity: Vec<AffineExpr> = (0..graph.ty(next).rank()).map(AffineExpr::axis).collect();
-        let before = |(n, leaf): &(usize, Leaf)| *n < at || *n == at && leaf.coords == identity;
+        let own = identity(graph, next);
+        let before = |(n, leaf): &(usize, Leaf)| *n < at || *n == at && leaf.coords == own;
         let fits = readers.get(&s).is_none_or(|reads| reads.iter().all(before));
-        let single = plan.buffer(id).extent == super::types::Extent::Single;
+        let single = plan.buffer(id).extent == Extent::Single;
         (fits && single).then_some((s, id))
     };
-    states.into_iter().filter_map(fits).collect()
+    let placed: Vec<(StateId, BufferId)> = states.into_iter().filter_map(fits).collect();
+    if matches!(kernel, Kernel::Heads { chunked: Some(_), .. }) {
+        return placed;
+    }
+    let begun = |(s, next): &(StateId, BufferId)| {
+        let [(n, _)] = readers.get(s)?[..] else {
+            return None;
+        };
+        let (nest, at) = (&nests[n], *writers.get(next)?);
+        let alike = plan.buffer(nest.into).strides == plan.buffer(*next).strides;
+        let single = plan.buffer(nest.into).extent == Extent::Single;
+        let holds = nest.into != *next && held(graph, nest.value).is_some_and(|held| held.state == *s);
+        let before = nests.iter().enumerate().skip(at).all(|(m, later)| {
+            let own = |leaf: &Leaf| m == at && leaf.coords == identity(graph, nest.value);
+            let reads = reads_of_nest(graph, plan, later);
+            let mut reads = reads.iter().filter(|leaf| leaf.value == nest.value);
+            reads.all(own)
+        });
+        (alike && single && holds && before && n < at).then_some((*s, nest.into))
+    };
+    let begun: Vec<(StateId, BufferId)> = placed.iter().filter_map(begun).collect();
+    [placed, begun].concat()
+}
+
+/// The index of an entry, read at its own.
+fn identity(graph: &Graph, v: Value) -> Vec<AffineExpr> {
+    (0..graph.ty(v).rank()).map(AffineExpr::axis).collect()
 }
 
 /// All nests of a body; those of scans and products read no state of the loop.

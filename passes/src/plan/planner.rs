@@ -1,16 +1,16 @@
 //! From stored values to kernels in order: which values one kernel computes, and the dependencies between kernels.
 
 use super::{
-    FormId, Settings,
+    FormId, Settings, buffer_assignment,
     definitions::PlanBuilder,
     forms::{Misfits, Rejected},
     fuse_epilogues, head_parallel,
     materialize::{Materialize, native_params, of_params},
-    types::{BufferId, Extent, Plan},
+    types::{BufferId, Extent, Kernel, Plan},
 };
 use crate::{attention::analysis::analyses, recurrence::recurrences};
 use seqc_ir::Graph;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Plans a graph: tries the best way to run each recurrence first, and the next one where it does not fit.
 pub(super) fn plan(graph: &Graph, settings: &Settings) -> Plan {
@@ -60,6 +60,7 @@ impl PlanBuilder<'_> {
         let kernels = self.arrange(&groups)?;
         self.plan.kernels = fuse_epilogues::fuse(self.graph, &self.plan, kernels);
         self.lay_out();
+        self.shrink_rows_of_loops();
         let kernels = self.plan.kernels.iter();
         let placed: Vec<_> = kernels
             .flat_map(|kernel| head_parallel::in_place(self.graph, &self.plan, kernel))
@@ -90,6 +91,36 @@ impl PlanBuilder<'_> {
         }
     }
 
+    /// Large values that only one loop over tokens touches have one row, too.
+    fn shrink_rows_of_loops(&mut self) {
+        let mut touching: HashMap<BufferId, Vec<usize>> = HashMap::new();
+        for (k, kernel) in self.plan.kernels.iter().enumerate() {
+            for id in buffer_assignment::touched(self.graph, &self.plan, kernel) {
+                touching.entry(id).or_default().push(k);
+            }
+        }
+        for (id, kernels) in touching {
+            let by_tokens = match kernels[..] {
+                // A matrix form goes through all tokens at once.
+                [k] => matches!(
+                    self.plan.kernels[k],
+                    Kernel::Loop(_) | Kernel::Heads { chunked: None, .. }
+                ),
+                _ => false,
+            };
+            if by_tokens && self.is_large(id) {
+                self.plan.buffers[id.0].extent = Extent::Single;
+            }
+        }
+    }
+
+    /// True for a buffer with a row for every token that is large enough for one row to pay, and may have one.
+    fn is_large(&self, id: BufferId) -> bool {
+        let buffer = self.plan.buffer(id);
+        let own = buffer.history == 0 && buffer.output.is_none() && buffer.extent == Extent::PerToken;
+        own && buffer.len > self.plan.settings.machine.memory.stored_state
+    }
+
     /// The buffers of large next values of loops that nothing else needs a row of for every token.
     fn large_loop_states(&self) -> Vec<BufferId> {
         let loops = self.plan.recurrences.iter().enumerate();
@@ -97,11 +128,6 @@ impl PlanBuilder<'_> {
         let nexts = loops.flat_map(|(_, recurrence)| &recurrence.states);
         let nexts = nexts.filter_map(|s| self.graph.states[s.0 as usize].next);
         let buffers = nexts.filter_map(|v| self.plan.stored.get(&v).copied());
-        let large = |id: &BufferId| {
-            let buffer = self.plan.buffer(*id);
-            let own = buffer.history == 0 && buffer.output.is_none() && buffer.extent == Extent::PerToken;
-            own && buffer.len > self.plan.settings.machine.memory.stored_state
-        };
-        buffers.filter(large).collect()
+        buffers.filter(|id| self.is_large(*id)).collect()
     }
 }

@@ -42,7 +42,7 @@ pub struct Buffer {
     pub history: usize,
     /// The layer result that lies here, if one does.
     pub output: Option<usize>,
-    /// The state that this overwrites, if it is a next value that lies where the previous one does.
+    /// The state that this overwrites, if it lies where the previous value does: a next value, or what stands for the previous one.
     pub state: Option<StateId>,
 }
 

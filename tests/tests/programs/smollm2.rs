@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use seqc_tests::{
     command, fixture,
-    program::{self, Program, Way, integers},
+    program::{self, Program, Way, integers, list},
     root,
     rows::Rows,
 };
@@ -79,6 +79,28 @@ fn last_logits_are_the_recorded_ones() {
             .slice(tokens.len() - 1, tokens.len())
             .distance(&Rows::read(&expected, &format!("{name}.last_logits")));
         assert!(off <= TOLERANCE, "{name}: last logits are off by {off:e}");
+    }
+}
+
+/// Mean negative log likelihoods of the first 600 tokens of the prompts, each with its continuation, in one pass, and of the second halves of
+/// their first two windows of 256 tokens: in double precision, by the arithmetic of the recorded logits.
+const LIKELIHOODS: [f64; 2] = [1.854_495_760_126, 1.954_661_425_576];
+
+#[test]
+fn perplexity_is_the_recorded_one() {
+    let Some(program) = smollm2() else { return };
+    let tokens: Vec<i64> = cases("prompts.json")
+        .iter()
+        .flat_map(|case| [integers(&case["token_ids"]), integers(&case["greedy_token_ids"])].concat())
+        .take(600)
+        .collect();
+    let ids = list(&tokens);
+    let whole = ["perplexity", "--format", "json", "--tokens", &ids];
+    let windows = [&whole[..], &["--context", "256", "--windows", "llama"]].concat();
+    for (words, expected) in [&whole[..], &windows].into_iter().zip(LIKELIHOODS) {
+        let found = program::json(program.run(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()));
+        let nll = found["nll"].as_f64().unwrap_or(f64::INFINITY);
+        assert!((nll - expected).abs() < 1e-4, "{nll} is not {expected}");
     }
 }
 

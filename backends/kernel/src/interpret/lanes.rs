@@ -142,6 +142,9 @@ impl Run<'_, '_, '_> {
     fn intrinsic(&mut self, op: Intrinsic, out: Val, args: &[Val]) {
         match op {
             Intrinsic::Permute => self.set(out, |r, l| r.lane(args[0], r.lane(args[1], l) as usize & 15)),
+            Intrinsic::PermuteBytes => {
+                self.set(out, |r, l| r.lane(args[0], l & !15 | r.lane(args[1], l) as usize & 15))
+            }
             Intrinsic::ScaleByPower => {
                 let mask = self.scalar(args[3]);
                 self.set(out, |r, l| match mask >> l & 1 {

@@ -194,7 +194,8 @@ impl Checker<'_> {
                         let bytes = Ty::V(2 * lanes, Scalar::I8);
                         vec![Ty::V(lanes, Scalar::I16), bytes, bytes]
                     }
-                    Intrinsic::TakeSign => vec![wide, wide],
+                    Intrinsic::PermuteBytes if out.ty == bytes => vec![bytes, bytes],
+                    Intrinsic::PermuteBytes | Intrinsic::TakeSign => vec![wide, wide],
                     Intrinsic::DotUnsignedBytes => {
                         let lanes = if out.ty == ints { 16 } else { 8 };
                         let bytes = Ty::V(4 * lanes, Scalar::I8);

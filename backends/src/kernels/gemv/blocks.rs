@@ -197,7 +197,7 @@ impl Blocks {
         let offset = shape.offset(f, step.k);
         for (r, row) in rows.iter().enumerate() {
             let p = f.gep(*row, offset, Scalar::I8);
-            let integers = strip(f, block, p, 0);
+            let integers = strip(f, shape.target.micro_kernels.levels, block, p, 0);
             let slot = scale_slot(f, step, rows.len(), r);
             let to = strip_at(f, to, slot);
             f.store(integers, to);

@@ -80,7 +80,13 @@ impl Groups {
                 start,
                 fifteen: opaque(f, 15),
             },
-            None => Source::Unpacked(Integers::new(f, layout, shape.lanes, rows)),
+            None => Source::Unpacked(Integers::new(
+                f,
+                shape.target.micro_kernels.levels,
+                layout,
+                shape.lanes,
+                rows,
+            )),
         };
         let of_nibbles = nibbles.is_some().then_some(0.0);
         let size = layout.groups.size as u32;

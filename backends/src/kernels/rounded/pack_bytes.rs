@@ -11,6 +11,7 @@ use crate::{
         layout::{self, Block, Blocks, Grouped, Layout, STRIP, layout},
         unpack,
     },
+    targets::Levels,
 };
 use seqc_formats::{Encoding, Unit};
 
@@ -23,7 +24,13 @@ const FOURS: u32 = STRIP / FOUR;
 ///
 /// `fn(w, row_bytes, rows, k0, kc, out)` writes columns `k0 <= k < k0 + kc` of `panel * lanes` rows as [`Packed`] says, pairs of vectors one
 /// behind another; `k0` and `kc` are multiples of a block. Rows from `rows` on are the last one again.
-pub(crate) fn pack_bytes(module: &mut Module, packed: Packed, encoding: Encoding, panel: u32) -> String {
+pub(crate) fn pack_bytes(
+    module: &mut Module,
+    levels: Levels,
+    packed: Packed,
+    encoding: Encoding,
+    panel: u32,
+) -> String {
     let name = format!("seqc_pack_bytes_{}x{panel}", encoding.name());
     let Layout::Blocks(blocks) = layout(encoding) else {
         unreachable!("{encoding} has no integers")
@@ -36,12 +43,13 @@ pub(crate) fn pack_bytes(module: &mut Module, packed: Packed, encoding: Encoding
     let lanes = packed.lanes;
     let pack = Pack {
         encoding,
+        levels,
         packed,
         source: match blocks {
             Blocks::Short(block) => Source::Short(block),
             Blocks::Grouped(grouped) => Source::Grouped {
                 grouped,
-                integers: unpack::Integers::new(&mut f, grouped, lanes, lanes),
+                integers: unpack::Integers::new(&mut f, levels, grouped, lanes, lanes),
                 scales: GroupScales::new(&mut f, grouped, lanes, lanes),
             },
         },
@@ -69,6 +77,7 @@ pub(super) fn row_starts(f: &mut Func, lanes: u32, number: Val) -> Vec<Val> {
 
 struct Pack {
     encoding: Encoding,
+    levels: Levels,
     packed: Packed,
     source: Source,
 }
@@ -171,10 +180,7 @@ impl Pack {
 
     /// A block of a strip with a scale of its own.
     fn short(&self, f: &mut Func, block: Block, blocks: &[Val]) -> Strip {
-        let integers = blocks
-            .iter()
-            .map(|ptr| block_integers(f, self.encoding, block, *ptr))
-            .collect();
+        let integers = blocks.iter().map(|ptr| self.integers(f, block, *ptr)).collect();
         // A number at a byte of the block of each row.
         let of_rows = |f: &mut Func, at: i64, scalar: Scalar| {
             let mut all = f.zero(Ty::V(self.packed.lanes, scalar));
@@ -235,29 +241,29 @@ impl Pack {
             }
         }
     }
-}
 
-/// The integers of a block of one strip, a signed byte each.
-fn block_integers(f: &mut Func, encoding: Encoding, block: Block, ptr: Val) -> Val {
-    match block.integers {
-        layout::Integers::Bytes => {
-            let p = byte(f, ptr, block.start);
-            f.load(p, Ty::V(STRIP, Scalar::I8))
-        }
-        layout::Integers::Bits(block) => strip(f, block, ptr, 0),
-        layout::Integers::Nibbles => {
-            let p = byte(f, ptr, block.start);
-            let bytes = f.load(p, Ty::V(STRIP / 2, Scalar::I8));
-            let (fifteen, four) = (f.int(bytes.ty, 15), f.int(bytes.ty, 4));
-            let (low, high) = (f.and(bytes, fifteen), f.shr(bytes, four));
-            let all: Vec<i64> = (0..STRIP.into()).collect();
-            let q = f.shuffle(low, high, &all);
-            match block.offset {
-                None => q,
-                Some(offset) => {
-                    debug_assert_eq!(offset.fract(), 0.0, "{encoding} has whole numbers");
-                    let offset = f.int(q.ty, offset as i64);
-                    f.add(q, offset)
+    /// The integers of a block of one strip, a signed byte each.
+    fn integers(&self, f: &mut Func, block: Block, ptr: Val) -> Val {
+        match block.integers {
+            layout::Integers::Bytes => {
+                let p = byte(f, ptr, block.start);
+                f.load(p, Ty::V(STRIP, Scalar::I8))
+            }
+            layout::Integers::Bits(block) => strip(f, self.levels, block, ptr, 0),
+            layout::Integers::Nibbles => {
+                let p = byte(f, ptr, block.start);
+                let bytes = f.load(p, Ty::V(STRIP / 2, Scalar::I8));
+                let (fifteen, four) = (f.int(bytes.ty, 15), f.int(bytes.ty, 4));
+                let (low, high) = (f.and(bytes, fifteen), f.shr(bytes, four));
+                let all: Vec<i64> = (0..STRIP.into()).collect();
+                let q = f.shuffle(low, high, &all);
+                match block.offset {
+                    None => q,
+                    Some(offset) => {
+                        debug_assert_eq!(offset.fract(), 0.0, "{} has whole numbers", self.encoding);
+                        let offset = f.int(q.ty, offset as i64);
+                        f.add(q, offset)
+                    }
                 }
             }
         }

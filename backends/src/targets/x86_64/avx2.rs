@@ -5,6 +5,13 @@ use crate::kernel::{Func, Intrinsic, Scalar, Ty, Val};
 /// Words of a register.
 const WORDS: u32 = 16;
 
+/// One instruction, which looks up in each half of a register.
+pub(super) fn levels(f: &mut Func, places: Val, levels: &[i8; 16]) -> Val {
+    let table = levels.map(i64::from).repeat(2);
+    let table = f.lanes(Scalar::I8, &table);
+    f.intrinsic(Intrinsic::PermuteBytes, &[table, places])
+}
+
 /// Products of bytes of which only one has a sign: weights give theirs to the activations. No sum of two is limited, `2 128 127 < 2^15`.
 pub(super) fn dot_bytes(f: &mut Func, sums: Val, weights: Val, x: Val) -> Val {
     let sizes = f.intrinsic(Intrinsic::TakeSign, &[weights, weights]);

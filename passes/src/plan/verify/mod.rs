@@ -15,7 +15,8 @@
 //! 8. The next value of every state is computed by exactly one kernel, which alone reads the previous one. A loop over
 //!    tokens ends with the states that it changes, whose next values are stored.
 //! 9. Where a next value overwrites the previous one, nothing reads that afterwards, and the nest that computes it reads it at
-//!    its own index.
+//!    its own index. The same holds of a value that stands for the previous one, which it is but at some tokens: it is written
+//!    before the next one.
 //! 10. Every result of the layer has one buffer, row-major, with a row for every token and no history.
 //! 11. Products that are computed together are products of a matrix with a vector, for tokens, with equally many rows; all are
 //!     stored. The matrix is a parameter or stored, the vector a contiguous part of a row. Where matrices are chosen, it is by one

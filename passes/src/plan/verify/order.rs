@@ -5,6 +5,7 @@ use crate::plan::{
     Leaf, Walk,
     contiguous_rows::read_by_product,
     head_parallel::reads_of_nest,
+    held::held,
     row_of,
     types::{BufferId, Extent, Kernel, Matmul, Nest, Scan},
 };
@@ -23,14 +24,15 @@ pub(super) fn check(report: &mut Report<'_>) -> Lives {
             writers[id.0] = Some(place.top());
         }
     }
-    let overwrites = plan
-        .buffers
-        .iter()
-        .enumerate()
-        .filter_map(|(n, b)| Some((b.state?, BufferId(n))));
+    let mut overwritten: HashMap<StateId, Vec<BufferId>> = HashMap::new();
+    for (n, buffer) in plan.buffers.iter().enumerate() {
+        if let Some(s) = buffer.state {
+            overwritten.entry(s).or_default().push(BufferId(n));
+        }
+    }
     let mut order = Order {
         owners: owners(report),
-        overwritten: overwrites.collect(),
+        overwritten,
         report,
         writers,
         written: vec![false; count],
@@ -77,7 +79,7 @@ struct Order<'r, 'a> {
     /// The kernel that computes the next value of each state.
     owners: HashMap<StateId, usize>,
     /// Buffers that overwrite states.
-    overwritten: HashMap<StateId, BufferId>,
+    overwritten: HashMap<StateId, Vec<BufferId>>,
     /// The kernel that writes each buffer for tokens.
     writers: Vec<Option<usize>>,
     /// What is written so far.
@@ -105,6 +107,7 @@ impl Order<'_, '_> {
     }
 
     fn write(&mut self, id: BufferId) {
+        self.begun(id, false, None);
         self.touch(id);
         self.written[id.0] = true;
     }
@@ -142,7 +145,10 @@ impl Order<'_, '_> {
                 (Some(id), _) if leaf.value == nest.value && *id == nest.into => {}
                 (Some(id), _) if own.contains(id) => self.read_own(*id, &leaf),
                 (Some(id), _) if leaf.delay > 0 => self.read_earlier(*id, leaf.delay, false),
-                (Some(id), _) => self.read(*id),
+                (Some(id), _) => {
+                    self.begun(*id, is_identity(&leaf), Some(nest.into));
+                    self.read(*id);
+                }
                 (None, Op::Prev(s)) => self.previous(*s, is_identity(&leaf), nest.into),
                 (None, _) => {}
             }
@@ -170,10 +176,25 @@ impl Order<'_, '_> {
         self.require(inside, 8, || {
             format!("{s} is read outside of the kernel that changes it")
         });
-        if let Some(id) = self.overwritten.get(&s).copied() {
+        for id in self.overwritten.get(&s).cloned().unwrap_or_default() {
             let kept = !self.written[id.0] && (id != into || identity);
             self.require(kept, 9, || format!("{s} is read after {id} overwrites it"));
         }
+    }
+
+    /// Law 9 for what is touched of what stands for a previous value, by the nest that writes a buffer.
+    fn begun(&mut self, id: BufferId, identity: bool, into: Option<BufferId>) {
+        let Some(next) = self.next_in_place(id) else { return };
+        let kept = !self.written[next.0] && (Some(next) != into || identity);
+        self.require(kept, 9, || format!("{id} is touched after {next} overwrites it"));
+    }
+
+    /// The buffer of the next value that overwrites what stands for the previous one in `id`.
+    fn next_in_place(&self, id: BufferId) -> Option<BufferId> {
+        let plan = self.report.plan;
+        let s = plan.buffer(id).state?;
+        let next = self.report.graph.states.get(s.0 as usize)?.next?;
+        plan.stored.get(&next).copied().filter(|next| *next != id)
     }
 
     fn nests(&mut self, nests: &[Nest]) {
@@ -235,7 +256,10 @@ impl Order<'_, '_> {
         for v in values {
             let row = row_of(graph, &|at| plan.is_stored(at), *v);
             let id = row.and_then(|row| plan.stored.get(&row.value));
-            id.iter().for_each(|id| self.read(**id));
+            if let Some(id) = id {
+                self.begun(*id, false, None);
+                self.read(*id);
+            }
         }
     }
 
@@ -314,16 +338,22 @@ impl Order<'_, '_> {
         }
     }
 
-    /// Law 9: what overwrites a state is its next value, has a single row, and is written where the state changes.
+    /// Law 9: what overwrites a state is its next value, or stands for the previous one, has a single row, and is written where the state
+    /// changes.
     fn in_place(&mut self) {
-        for (s, id) in self.overwritten.clone() {
+        let placed = std::mem::take(&mut self.overwritten);
+        for (s, id) in placed
+            .into_iter()
+            .flat_map(|(s, ids)| ids.into_iter().map(move |id| (s, id)))
+        {
             let (graph, buffer) = (self.report.graph, self.report.plan.buffer(id));
-            let next = graph.states[s.0 as usize].next == Some(buffer.value);
+            let next = graph.states[s.0 as usize].next == Some(buffer.value)
+                || held(graph, buffer.value).is_some_and(|held| held.state == s);
             let owner = self.owners.get(&s);
             let here = owner.is_some() && self.writers[id.0].as_ref() == owner;
             let fits = next && here && buffer.extent == Extent::Single;
             self.report.require(fits, 9, id, || {
-                format!("this is not the next value of {s}, in a single row")
+                format!("this is neither the next value of {s} nor the previous one, in a single row")
             });
         }
     }
