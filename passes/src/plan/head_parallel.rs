@@ -2,13 +2,14 @@
 //! Also which states can be updated in place.
 
 use super::{
+    buffer_assignment::touched,
     held::held,
     inline::{Leaf, Walk},
     types::{BufferId, Extent, Kernel, Nest, Plan},
 };
 use crate::affine::AffineExpr;
 use seqc_ir::{Graph, Op, StateId, Value};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The nests of a loop's body in order, and the number of heads, when every value has the heads as its first axis and
 /// reads what the loop computes at its own head only. A loop with little to do is one head.
@@ -110,13 +111,15 @@ pub(super) fn in_place(graph: &Graph, plan: &Plan, kernel: &Kernel) -> Vec<(Stat
     if matches!(kernel, Kernel::Heads { chunked: Some(_), .. }) {
         return placed;
     }
+    // What is read as a whole row, while others compute with it, stays where it is.
+    let whole = rows_of(graph, plan, kernel);
     let begun = |(s, next): &(StateId, BufferId)| {
         let [(n, _)] = readers.get(s)?[..] else {
             return None;
         };
         let (nest, at) = (&nests[n], *writers.get(next)?);
         let alike = plan.buffer(nest.into).strides == plan.buffer(*next).strides;
-        let single = plan.buffer(nest.into).extent == Extent::Single;
+        let single = plan.buffer(nest.into).extent == Extent::Single && !whole.contains(&nest.into);
         let holds = nest.into != *next && held(graph, nest.value).is_some_and(|held| held.state == *s);
         let before = nests.iter().enumerate().skip(at).all(|(m, later)| {
             let own = |leaf: &Leaf| m == at && leaf.coords == identity(graph, nest.value);
@@ -128,6 +131,15 @@ pub(super) fn in_place(graph: &Graph, plan: &Plan, kernel: &Kernel) -> Vec<(Stat
     };
     let begun: Vec<(StateId, BufferId)> = placed.iter().filter_map(begun).collect();
     [placed, begun].concat()
+}
+
+/// Buffers that other kernels than maps touch.
+fn rows_of(graph: &Graph, plan: &Plan, kernel: &Kernel) -> BTreeSet<BufferId> {
+    match kernel {
+        Kernel::Loop(body) => body.iter().flat_map(|kernel| rows_of(graph, plan, kernel)).collect(),
+        Kernel::Map(_) | Kernel::Heads { .. } => BTreeSet::new(),
+        _ => touched(graph, plan, kernel),
+    }
 }
 
 /// The index of an entry, read at its own.

@@ -266,8 +266,21 @@ impl Order<'_, '_> {
     /// Products run in any order: none reads another's results.
     fn matmuls(&mut self, matmuls: &[Matmul]) {
         let (graph, plan) = (self.report.graph, self.report.plan);
-        for v in matmuls.iter().flat_map(|m| &m.products) {
-            self.rows(&read_by_product(graph, *v));
+        for matmul in matmuls {
+            let rows: Vec<Value> = matmul
+                .products
+                .iter()
+                .flat_map(|v| read_by_product(graph, *v))
+                .collect();
+            self.rows(&rows);
+            let read = rows.iter().filter_map(|v| row_of(graph, &|at| plan.is_stored(at), *v));
+            let next = read.filter_map(|row| self.next_in_place(*plan.stored.get(&row.value)?));
+            let overwritten: Vec<BufferId> = next
+                .filter(|id| matmul.epilogue.iter().any(|nest| nest.into == *id))
+                .collect();
+            self.require(overwritten.is_empty(), 9, || {
+                format!("a product reads what is overwritten behind it: {overwritten:?}")
+            });
         }
         let mut all = Vec::new();
         for matmul in matmuls {
