@@ -450,6 +450,11 @@ fn policies_are_a_dimension_and_their_bytes_are_those_of_inspect() {
     assert!(decode(1) < decode(0) && decode(3) < decode(0));
     // Where all keys are in the nearest caches, unpacking codes takes longer than the bytes that they spare.
     assert!(decode(2) > decode(0));
+    // It has it where only policies are asked for, too.
+    let output = seqc(&[&line[..], &["--cache", "int8"]].concat());
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(found["models"].as_array().map(Vec::len), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no attention"));
     for (list, said) in [
         ("nobody", "nobody"),
         (",", "it is empty"),

@@ -94,13 +94,21 @@ pub(crate) fn compare(session: &mut Session, args: &CompareArgs) -> u8 {
         Err(diagnostic) => return session.report(&[diagnostic]),
     };
     for file in &args.files {
-        for policy in &policies {
-            match row(session, file, &args.model, policy) {
-                Ok(Some((total, subject))) => {
+        let rows = policies.iter().map(|policy| row(session, file, &args.model, policy));
+        let mut rows: Vec<_> = rows.filter_map(Result::transpose).collect();
+        if rows.is_empty() {
+            session.say(&format!(
+                "{}: no attention, to which cache policies make no difference",
+                file.display()
+            ));
+            rows.extend(row(session, file, &args.model, &Policy::OF_THE_MODEL).transpose());
+        }
+        for row in rows {
+            match row {
+                Ok((total, subject)) => {
                     totals.push(total);
                     subjects.push(subject);
                 }
-                Ok(None) => {}
                 Err(one) => status = status.max(one),
             }
         }

@@ -12,13 +12,18 @@ pub(super) struct Policy {
     pub(super) entry: Option<String>,
 }
 
+impl Policy {
+    /// What the model file says.
+    pub(super) const OF_THE_MODEL: Policy = Policy {
+        name: None,
+        entry: None,
+    };
+}
+
 /// The policies of some lists; without one, models are as their files say.
 pub(super) fn of(lists: &[String]) -> Result<Vec<Policy>, Diagnostic> {
     if lists.is_empty() {
-        return Ok(vec![Policy {
-            name: None,
-            entry: None,
-        }]);
+        return Ok(vec![Policy::OF_THE_MODEL]);
     }
     let all = lists.iter().flat_map(|list| caches::split(list));
     all.map(|text| policy(&text)).collect()

@@ -2,7 +2,7 @@
 
 use super::{
     children::children,
-    cx::{Binding, Cx},
+    cx::{Binding, Cx, Frame},
     origin::expression,
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     known::Known,
     source::{FileId, Place},
 };
-use seqc_grammar::ast::{BinOp, Expr, ExprKind, Stmt};
+use seqc_grammar::ast::{BinOp, DefKind, Expr, ExprKind, Stmt};
 
 /// Deepest chain of definitions that a name is followed through.
 const MAX_CHAIN: usize = 32;
@@ -175,7 +175,16 @@ impl Cx<'_> {
         });
         match default {
             Some((name, Some(value))) => vec![format!("`{name}` of `{layer}` is {value} unless given")],
-            _ if d.help.is_empty() => vec![format!("docs/layers.md lists what `{layer}` takes")],
+            _ if d.help.is_empty() => {
+                let of_cache =
+                    |f: &Frame| f.definition.def.kind == DefKind::Cache && f.definition.def.name.text == layer;
+                let document = if self.frames.iter().any(of_cache) {
+                    "caches"
+                } else {
+                    "layers"
+                };
+                vec![format!("docs/{document}.md lists what `{layer}` takes")]
+            }
             _ => d.help.clone(),
         }
     }

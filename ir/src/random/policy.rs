@@ -43,7 +43,8 @@ pub(super) fn layer(seed: u64) -> RandomGraph {
     let spec = AttendSpec {
         scale: 1.5 * (e as f64).powf(-0.5),
         policy: Some(Box::new(policy)),
-        // Each head has a bias for a key, times what a query may ask for, and a key is not seen by young tokens where a stream is large.
+        // Each head has a bias for a key, times what a query may ask for, and a key is not seen by young tokens where a stream is larger than
+        // that allows.
         score: brings.then(|| {
             let bias = match asks {
                 true => binary(BinaryOp::Mul, Expr::QueryStream(0), Expr::KeyStream(1)),
@@ -53,7 +54,11 @@ pub(super) fn layer(seed: u64) -> RandomGraph {
         }),
         query_streams: usize::from(asks),
         predicate: brings.then(|| {
-            let small = binary(BinaryOp::Lt, Expr::KeyStream(0), number(1.0));
+            let most = match asks {
+                true => binary(BinaryOp::Add, Expr::QueryStream(0), number(1.0)),
+                false => number(1.0),
+            };
+            let small = binary(BinaryOp::Lt, Expr::KeyStream(0), most);
             binary(BinaryOp::Or, small, Expr::unary(UnaryOp::Not, younger(5)))
         }),
         key_streams: brought.len(),

@@ -227,6 +227,13 @@ impl PromptEnd {
                 "--prompt-length {length}: the loaded state has read {before} tokens, so that its prompt cannot end earlier any more"
             )));
         }
+        let ends_unseen = length == before && session.prompt_end() != Some(before);
+        if before > 0 && ends_unseen && session.model().descriptor().prompt_matters {
+            return Err(Error::input(format!(
+                "--prompt-length {length}: the loaded state has read {before} tokens of a prompt that goes on, and what happens at its end had to happen \
+                 then: save the state with --prompt-length {length}, or one token earlier"
+            )));
+        }
         session.end_prompt(length - before);
         Ok(())
     }

@@ -37,14 +37,30 @@ impl Count {
     }
 }
 
+/// What stands for weights, keys and queries.
+#[derive(Clone, Copy)]
+pub(super) struct Arbitrary {
+    seed: u64,
+    /// What they are below; they are not negative.
+    size: f64,
+}
+
+impl Arbitrary {
+    /// The first ones.
+    pub(super) const USUAL: Arbitrary = Arbitrary { seed: 1, size: 1.0 };
+    /// Others like them.
+    pub(super) const OTHER: Arbitrary = Arbitrary { seed: 2, size: 1.0 };
+    /// Much larger and much smaller ones: where these give other counts, it is data that decide, not only which entries stay.
+    pub(super) const EXTREME: [Arbitrary; 2] = [Arbitrary { seed: 1, size: 1e3 }, Arbitrary { seed: 1, size: 1e-6 }];
+}
+
 /// One key head.
 pub(super) struct Head<'p> {
     pub(super) policy: &'p Policy,
     head: usize,
     /// Tokens of the prompt; `None`: it never ends.
     prompt: Option<usize>,
-    /// What arbitrary numbers are made from.
-    seed: u64,
+    numbers: Arbitrary,
     /// Memories that depend on weights: they are drawn when they are read.
     drawn: Vec<bool>,
     position: usize,
@@ -71,12 +87,12 @@ impl KeyHead for Head<'_> {
 }
 
 impl<'p> Head<'p> {
-    pub(super) fn new(policy: &'p Policy, head: usize, prompt: Option<usize>, seed: u64) -> Head<'p> {
+    pub(super) fn new(policy: &'p Policy, head: usize, prompt: Option<usize>, numbers: Arbitrary) -> Head<'p> {
         Head {
             policy,
             head,
             prompt,
-            seed,
+            numbers,
             drawn: drawn(policy),
             position: 0,
             positions: Vec::new(),
@@ -221,7 +237,7 @@ impl<'p> Head<'p> {
         }
     }
 
-    /// Arbitrary numbers between 0 and 1, one for each entry, the same ones throughout a token.
+    /// Arbitrary numbers, one for each entry, the same ones throughout a token.
     fn draw(&self, what: usize) -> Column {
         let numbers = self
             .positions
@@ -241,11 +257,11 @@ impl<'p> Head<'p> {
 
     fn arbitrary(&self, what: usize, which: u64) -> f64 {
         let parts = [which, self.position as u64, what as u64, self.head as u64];
-        let mixed = parts.iter().fold(self.seed, |hash, part| {
+        let mixed = parts.iter().fold(self.numbers.seed, |hash, part| {
             let hash = (hash ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             hash ^ (hash >> 29)
         });
-        (mixed >> 11) as f64 / (1_u64 << 53) as f64
+        self.numbers.size * (mixed >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     pub(super) fn column(&self, expr: &PairExpr, space: Space<'_>) -> Column {

@@ -1,6 +1,7 @@
 //! How many entries a cache policy keeps and codes, after so many tokens of which so many are a prompt.
 //!
-//! Which entries stay depends on data, their number hardly ever does: it follows by running the policy on arbitrary numbers (`head`).
+//! Which entries stay depends on data, their number hardly ever does: it follows by running the policy on arbitrary numbers (`head`). Where it does
+//! depend on them, as behind a threshold, no more is known than that there is at most one for each token.
 //! Where it is a closed form in both lengths, that is found on some lengths and checked on others (`closed`, `search`).
 
 mod closed;
@@ -13,7 +14,7 @@ mod share;
 mod tests;
 
 use closed::Closed;
-use head::Count;
+use head::{Arbitrary, Count};
 pub use seen::Next;
 use seqc_ir::policy::Policy;
 pub use share::Share;
@@ -43,6 +44,8 @@ struct Found {
     heads: usize,
     /// A closed form for each share.
     forms: OnceLock<Vec<Option<Closed>>>,
+    /// Whether data decide how many there are.
+    by_data: OnceLock<bool>,
     /// After each token, where no prompt has ended.
     open: Mutex<Vec<Count>>,
     /// After some tokens with some prompt.
@@ -64,6 +67,7 @@ impl PolicyEntries {
             policy: policy.clone(),
             heads,
             forms: OnceLock::new(),
+            by_data: OnceLock::new(),
             open: Mutex::default(),
             known: Mutex::default(),
             next: Mutex::default(),
@@ -123,12 +127,19 @@ impl PolicyEntries {
         at(low).towards(at(high), (tokens - low) as f64 / (high - low) as f64)
     }
 
-    /// Sum over the heads that differ.
+    /// Sum over the heads that differ; every token, which is the most there can be, where data decide.
     fn of_distinct(&self, share: Share, tokens: usize, prompt: Option<usize>) -> f64 {
         if let Some(form) = self.form(share)
             && let Some(count) = form.count(tokens, prompt)
         {
             return count as f64;
+        }
+        let found = &self.0;
+        if *found
+            .by_data
+            .get_or_init(|| search::depends_on_data(&found.policy, found.heads))
+        {
+            return (tokens * search::distinct(&found.policy, found.heads)) as f64;
         }
         if tokens <= LONGEST {
             return share.of(self.run(tokens, prompt)) as f64;
@@ -152,12 +163,12 @@ impl PolicyEntries {
         let Some(prompt) = prompt else {
             let mut open = found.open.lock().unwrap_or_else(PoisonError::into_inner);
             if open.len() < tokens {
-                *open = search::counts(&found.policy, found.heads, None, tokens, 1);
+                *open = search::counts(&found.policy, found.heads, None, tokens, Arbitrary::USUAL);
             }
             return open[last];
         };
         let mut known = found.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let run = || search::counts(&found.policy, found.heads, Some(prompt), tokens, 1)[last];
+        let run = || search::counts(&found.policy, found.heads, Some(prompt), tokens, Arbitrary::USUAL)[last];
         *known.entry((tokens, prompt)).or_insert_with(run)
     }
 

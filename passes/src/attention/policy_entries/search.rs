@@ -2,7 +2,7 @@
 
 use super::{
     closed::{Closed, Holds},
-    head::{Count, Head, end, step},
+    head::{Arbitrary, Count, Head, end, step},
     seen::Next,
     share::Share,
 };
@@ -26,16 +26,24 @@ pub(super) fn distinct(policy: &Policy, heads: usize) -> usize {
 }
 
 /// After each of so many tokens, the sum over the heads that differ.
-pub(super) fn counts(policy: &Policy, heads: usize, prompt: Option<usize>, tokens: usize, seed: u64) -> Vec<Count> {
+pub(super) fn counts(
+    policy: &Policy,
+    heads: usize,
+    prompt: Option<usize>,
+    tokens: usize,
+    numbers: Arbitrary,
+) -> Vec<Count> {
     let heads = 0..distinct(policy, heads);
-    let mut heads: Vec<Head<'_>> = heads.map(|head| Head::new(policy, head, prompt, seed)).collect();
+    let mut heads: Vec<Head<'_>> = heads.map(|head| Head::new(policy, head, prompt, numbers)).collect();
     (0..tokens).map(|_| step(policy, &mut heads)).collect()
 }
 
 /// What the token behind so many tokens does, on average over the heads.
 pub(super) fn next(policy: &Policy, heads: usize, prompt: Option<usize>, tokens: usize) -> Next {
     let count = distinct(policy, heads);
-    let mut heads: Vec<Head<'_>> = (0..count).map(|head| Head::new(policy, head, prompt, 1)).collect();
+    let mut heads: Vec<Head<'_>> = (0..count)
+        .map(|head| Head::new(policy, head, prompt, Arbitrary::USUAL))
+        .collect();
     for _ in 0..tokens {
         step(policy, &mut heads);
     }
@@ -51,16 +59,33 @@ pub(super) fn next(policy: &Policy, heads: usize, prompt: Option<usize>, tokens:
     next
 }
 
+/// Whether data decide how many entries there are: where there are quite other counts of much larger or much smaller numbers.
+pub(super) fn depends_on_data(policy: &Policy, heads: usize) -> bool {
+    let tokens = span(policy).min(LARGEST);
+    let prompt = policy.prompt_matters().then_some(tokens / 2);
+    let entries = |numbers: Arbitrary| {
+        let counts = counts(policy, heads, prompt, tokens, numbers);
+        counts.last().map_or(0, |count| count.entries)
+    };
+    let usual = entries(Arbitrary::USUAL);
+    Arbitrary::EXTREME.into_iter().any(|numbers| {
+        let other = entries(numbers);
+        4 * other.abs_diff(usual) > other.max(usual)
+    })
+}
+
 /// A form for each share, where there is one.
 pub(super) fn forms(policy: &Policy, heads: usize) -> Vec<Option<Closed>> {
     let span = span(policy);
     if span > LARGEST {
         return Vec::new();
     }
-    let run = |prompt, tokens, seed| counts(policy, heads, prompt, tokens, seed);
+    let run = |prompt, tokens, numbers| counts(policy, heads, prompt, tokens, numbers);
+    let [large, small] = Arbitrary::EXTREME;
     if !policy.prompt_matters() {
-        let runs = [1, 2].map(|seed| run(None, 2 * span, seed));
-        if runs[0] != runs[1] {
+        let runs = [run(None, 2 * span, Arbitrary::USUAL)];
+        let same = |numbers: &Arbitrary| run(None, span, *numbers) == runs[0][..span];
+        if !(run(None, 2 * span, Arbitrary::OTHER) == runs[0] && [large, small].iter().all(same)) {
             return Vec::new();
         }
         let distinct = distinct(policy, heads) as i64;
@@ -71,8 +96,10 @@ pub(super) fn forms(policy: &Policy, heads: usize) -> Vec<Option<Closed>> {
     }
     // Prompts whose lengths have different remainders.
     let prompts = [span + 5, 2 * span + 12];
-    let runs = prompts.map(|prompt| run(Some(prompt), prompt + span, 1));
-    if run(Some(prompts[0]), prompts[0] + span / 2, 2) != runs[0][..prompts[0] + span / 2] {
+    let runs = prompts.map(|prompt| run(Some(prompt), prompt + span, Arbitrary::USUAL));
+    let compared = prompts[0] + span / 2;
+    let same = |numbers: &Arbitrary| run(Some(prompts[0]), compared, *numbers) == runs[0][..compared];
+    if ![Arbitrary::OTHER, large, small].iter().all(same) {
         return Vec::new();
     }
     let form = |share: &Share| {

@@ -123,6 +123,26 @@ fn numbers_that_depend_on_data_have_no_closed_form() {
 }
 
 #[test]
+fn a_threshold_may_keep_every_token() {
+    for (than, few) in [(5.0, BinaryOp::Gt), (0.001, BinaryOp::Lt)] {
+        let mut policy = policy(number(1.0), newest(8.0));
+        policy.memories.push(Recurrence {
+            name: "mass".to_owned(),
+            init: 0.0,
+            next: PairExpr::Score,
+            each: false,
+        });
+        if let Some(evict) = &mut policy.evict {
+            let mass = op(few, PairExpr::KeyStream(MEMORIES), number(than));
+            evict.keep = op(BinaryOp::Or, newest(8.0), mass);
+        }
+        let entries = PolicyEntries::new(&policy, 1);
+        assert_eq!(entries.words(Share::All), "at most T");
+        assert_eq!(all(&entries, &[(300, 1)]), [300.0]);
+    }
+}
+
+#[test]
 fn without_a_closed_form_long_contexts_go_on_as_before() {
     // The window grows with the square root of the position.
     let root = PairExpr::Unary(seqc_ir::UnaryOp::Sqrt, Box::new(PairExpr::QueryPos));

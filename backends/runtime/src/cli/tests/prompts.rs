@@ -78,6 +78,14 @@ fn the_user_says_where_a_prompt_ends() {
     assert_eq!(said(&format!("--tokens 1,2 --save-state {state}")), [NEVER; 2]);
     let line = format!("--tokens 3,4 --load-state {state}");
     assert_eq!(said(&format!("{line} --prompt-length 3")), [0, 1]);
+    // What happens at an end happens with its last token.
+    let late = refused(since(), 1, &format!("logits --output - {line} --prompt-length 2"));
+    assert!(late.contains("2 tokens of a prompt that goes on"), "{late}");
+    assert_eq!(
+        said(&format!("--tokens 1,2 --prompt-length 2 --save-state {state}")),
+        [NEVER, 0]
+    );
+    assert_eq!(said(&format!("{line} --prompt-length 2")), [1, 2]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use seqc_ir::PairExpr;
 /// What expressions of a policy are computed from at one row.
 #[derive(Clone)]
 pub(super) struct Numbers {
-    /// The layer's query streams, which they do not read, and the numbers of the cache.
+    /// The layer's query streams, zeros where they are not read, and the numbers of the cache.
     streams: Vec<Val>,
     pub(super) args: Args,
     tables: Tables,
@@ -108,9 +108,10 @@ impl Numbers {
         self
     }
 
-    /// The layer's query streams, and the numbers of the cache.
-    pub(super) fn streams(&self) -> &[Val] {
-        &self.streams
+    /// The same with what the layer reads at the query.
+    pub(super) fn with_layer(mut self, streams: &[Val]) -> Numbers {
+        self.streams[..streams.len()].copy_from_slice(streams);
+        self
     }
 
     /// A function of numbers of the cache.

@@ -31,8 +31,6 @@ pub(super) struct Span<'s> {
     /// Which entries are shown.
     seen: Option<PairExpr>,
     pub(super) numbers: Numbers,
-    /// What the layer reads at the query.
-    query_streams: Vec<Val>,
     lookups: Vec<Lookup<'s>>,
     /// What the block was chosen by, for each definition.
     choices: Vec<Val>,
@@ -62,12 +60,12 @@ impl Governed<'_> {
         let numbers = self.numbers_of_head(f, &args, head, row);
         let shown = self.noted(f, &args, Found::Shown);
         let numbers = numbers.with_shown(shown);
+        let numbers = numbers.with_layer(&self.layer_streams(f, &args, head, row));
         let kernel = &self.sights[n];
         let span = Span {
             args,
             sight,
             seen: self.seen_in_span(sight, closed),
-            query_streams: self.layer_streams(f, &args, head, row),
             lookups: Lookup::all(kernel, f, args.table),
             choices: self.choices_of_block(f, &args, sight, [head, block], closed),
             numbers,
@@ -225,10 +223,7 @@ impl Governed<'_> {
         let scores = match &spec.score {
             Some(score) => {
                 let nothing = f.zero(self.vector());
-                let pair = Pair {
-                    query_streams: &span.query_streams_and_numbers(),
-                    ..self.pair_of_span(f, span, shown.at, Some(scores), nothing)
-                };
+                let pair = self.pair_of_span(f, span, shown.at, Some(scores), nothing);
                 pair.real(f, &self.of_layer(score))
             }
             None => scores,
@@ -388,14 +383,5 @@ impl Governed<'_> {
         let old = f.load(p, self.vector());
         let sum = f.fma(weights, inverse, old);
         f.store(sum, p);
-    }
-}
-
-impl Span<'_> {
-    /// The layer's query streams, then the numbers of the cache.
-    fn query_streams_and_numbers(&self) -> Vec<Val> {
-        let numbers = self.numbers.streams();
-        let layer = self.query_streams.len();
-        [&self.query_streams[..], &numbers[layer..]].concat()
     }
 }
