@@ -185,7 +185,7 @@ CONFIGS = {
     "falcon-alibi": lambda: common("falcon", intermediate_size=None, num_key_value_heads=None, multi_query=False, parallel_attn=False, bias=True, alibi=True),
     # Of six heads the slopes of two lie between those of four.
     "bloom": lambda: bare("bloom", vocab_size=VOCAB, hidden_size=48, n_layer=2, n_head=6, bos_token_id=1, eos_token_id=2, pad_token_id=0),
-    "mpt": lambda: bare("mpt", vocab_size=VOCAB, d_model=24, n_layers=2, n_heads=6, max_seq_len=64, attn_config={"alibi_bias_max": 6}),
+    "mpt": lambda: bare("mpt", vocab_size=VOCAB, d_model=24, n_layers=2, n_heads=6, max_seq_len=64),
     "opt": lambda: common("opt", intermediate_size=None, num_key_value_heads=None, ffn_dim=40),
     "gptj": lambda: bare("gptj", vocab_size=VOCAB, n_positions=64, n_embd=32, n_layer=2, n_head=4, rotary_dim=4, bos_token_id=1, eos_token_id=2),
     "granitemoe": lambda: common("granitemoe", embedding_multiplier=3.0, logits_scaling=2.0, residual_multiplier=0.4, attention_multiplier=0.2,
