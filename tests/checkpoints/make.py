@@ -47,7 +47,7 @@ STATES = dict(mamba_n_heads=4, mamba_d_head=16, mamba_d_state=8)
 FALCON = dict(lm_head_multiplier=0.5, embedding_multiplier=3.0, mlp_multipliers=[0.7, 0.6], key_multiplier=0.4, attention_out_multiplier=0.8,
               attention_in_multiplier=1.2, ssm_multipliers=[0.9, 0.8, 1.1, 1.2, 0.7], ssm_in_multiplier=1.3, ssm_out_multiplier=0.6)
 
-ENCODERS = ["bert", "roberta", "modernbert"]
+ENCODERS = ["bert", "roberta", "modernbert", "electra", "mpnet"]
 TWO = ["t5", "bart", "whisper"]  # Encoders with a decoder.
 
 T5 = dict(vocab_size=VOCAB, d_model=32, d_kv=6, d_ff=40, num_layers=2, num_decoder_layers=3, num_heads=4, relative_attention_num_buckets=8,
@@ -185,7 +185,18 @@ CONFIGS = {
     "falcon-alibi": lambda: common("falcon", intermediate_size=None, num_key_value_heads=None, multi_query=False, parallel_attn=False, bias=True, alibi=True),
     # Of six heads the slopes of two lie between those of four.
     "bloom": lambda: bare("bloom", vocab_size=VOCAB, hidden_size=48, n_layer=2, n_head=6, bos_token_id=1, eos_token_id=2, pad_token_id=0),
-    "mpt": lambda: bare("mpt", vocab_size=VOCAB, d_model=24, n_layers=2, n_heads=6, max_seq_len=64, attn_config={"alibi_bias_max": 6}),
+    "mpt": lambda: bare("mpt", vocab_size=VOCAB, d_model=24, n_layers=2, n_heads=6, max_seq_len=64),
+    "biogpt": lambda: common("biogpt", num_key_value_heads=None),
+    "codegen": lambda: bare("codegen", vocab_size=VOCAB, n_positions=64, n_ctx=64, n_embd=32, n_layer=2, n_head=8, rotary_dim=2, bos_token_id=1,
+                            eos_token_id=2),
+    "electra": lambda: common("electra", num_key_value_heads=None, embedding_size=24),
+    "gpt_bigcode": lambda: bare("gpt_bigcode", vocab_size=VOCAB, n_positions=64, n_embd=32, n_layer=2, n_head=4, n_inner=40, bos_token_id=1,
+                                eos_token_id=2),
+    "gpt_bigcode-heads": lambda: bare("gpt_bigcode", vocab_size=VOCAB, n_positions=64, n_embd=32, n_layer=2, n_head=4, n_inner=40, multi_query=False,
+                                      scale_attn_weights=False, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2),
+    "mpnet": lambda: common("mpnet", num_key_value_heads=None, max_position_embeddings=66, pad_token_id=1),
+    "persimmon": lambda: common("persimmon", num_key_value_heads=None),
+    "phi-normed": lambda: common("phi", qk_layernorm=True),
     "opt": lambda: common("opt", intermediate_size=None, num_key_value_heads=None, ffn_dim=40),
     "gptj": lambda: bare("gptj", vocab_size=VOCAB, n_positions=64, n_embd=32, n_layer=2, n_head=4, rotary_dim=4, bos_token_id=1, eos_token_id=2),
     "granitemoe": lambda: common("granitemoe", embedding_multiplier=3.0, logits_scaling=2.0, residual_multiplier=0.4, attention_multiplier=0.2,
