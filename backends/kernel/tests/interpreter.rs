@@ -205,16 +205,6 @@ fn pairs_of_products_are_limited_and_signs_are_taken() {
 }
 
 #[test]
-fn bytes_are_looked_up_in_their_half_of_a_table() {
-    let found = last_lane(|f| {
-        let table: Vec<i64> = (0..32).map(|lane| 2 * lane).collect();
-        let (table, places) = (f.lanes(Scalar::I8, &table), f.int(Ty::V(32, Scalar::I8), 5));
-        f.intrinsic(Intrinsic::PermuteBytes, &[table, places])
-    });
-    assert_eq!(found, Ok(2 * (16 + 5)));
-}
-
-#[test]
 fn lanes_are_moved_and_summed() {
     let found = float(&[], |f| {
         let (a, b) = (

@@ -249,9 +249,8 @@ pub(crate) fn settings(target: &Target, seed: u64, max_chunk: usize, chunks: Chu
         machine.attention.shared_pages = 1;
         machine.attention.gathered_row = 0;
     }
-    // States and rows of loops are small, too.
+    // States, rows of loops and matrices of these models are small.
     machine.memory.stored_state *= usize::from((seed / TOGETHER) % 3 < 2);
-    // The matrices of these models are small.
     machine.rates.small_matrix *= usize::from((seed / TOGETHER) % 4 < 2);
     Settings {
         machine,

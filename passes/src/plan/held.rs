@@ -22,18 +22,18 @@ pub fn held(graph: &Graph, v: Value) -> Option<Held> {
     let (Op::Select, &[condition, yes, no]) = (graph.op(v), &operands[..]) else {
         return None;
     };
-    let condition = match graph.op(condition) {
-        Op::View(_) => graph.operands(condition)[0],
-        _ => condition,
+    // One truth value for all entries.
+    let condition = if matches!(graph.op(condition), Op::View(_)) {
+        graph.operands(condition)[0]
+    } else {
+        condition
     };
-    let previous = |of: Value| match graph.op(of) {
-        Op::Prev(s) => Some(*s),
-        _ => None,
-    };
-    let (state, changes, value) = match (previous(yes), previous(no)) {
-        (_, Some(s)) => (s, true, yes),
-        (Some(s), None) => (s, false, no),
-        (None, None) => return None,
+    let (state, changes, value) = if let Op::Prev(s) = graph.op(no) {
+        (*s, true, yes)
+    } else if let Op::Prev(s) = graph.op(yes) {
+        (*s, false, no)
+    } else {
+        return None;
     };
     (graph.ty(condition).rank() == 0).then_some(Held {
         state,
