@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from fixture import Fixture, gelu, softmax
+from fixture import Fixture, gelu, layer_norm, softmax, turn
 
 D, E, ROWS = 16, 12, 75
 
@@ -73,4 +73,36 @@ def encoder_decoder(name):
     return f
 
 
-MAKERS = {"encoder_decoder": encoder_decoder}
+def mlm_u(name):
+    """Masked language modelling with uniform rates (MLM-U, Nolte et al. 2024, arXiv:2411.05718): visible tokens alone are read, and then asked
+    from every position by the same vector."""
+    f, hidden, heads, width = Fixture(name, D, length=60), 24, 2, D // 2
+    f.x[f.random.random(len(f.x)) < 0.4] = 0.0
+    visible, places = np.abs(f.x).sum(axis=1) > 0, range(len(f.x))
+
+    def normed(x, key):
+        return layer_norm(x, 1e-5) * f.weight(key, D, scale=0.1, shift=1.0) + f.weight(f"{key}_bias", D, scale=0.1)
+
+    def turned(rows):
+        return np.array([turn(row, t) for t, row in zip(places, rows)])
+
+    def split(x, key):
+        return (x @ f.weight(key, D, D).T).reshape(len(x), heads, width)
+
+    def fed(x, key):
+        n = normed(x, f"{key}norm" if key else "mlp_norm")
+        return x + gelu(n @ f.weight(f"{key}up_proj", hidden, D).T) @ f.weight(f"{key}down_proj", D, hidden).T
+
+    seen = np.tile(visible, (len(f.x), 1))
+    n = normed(f.x, "norm")
+    q, k, v = turned(split(n, "q_proj")), turned(split(n, "k_proj")), split(n, "v_proj")
+    e = fed(f.x + attention(q, k, v, width ** -0.5, seen) @ f.weight("o_proj", D, D).T, "")
+    m = normed(e, "memory_norm")
+    asks = np.tile(f.weight("asks", D, scale=1.0).reshape(heads, width), (len(f.x), 1, 1))
+    k, v = turned(split(m, "memory_k_proj")), split(m, "memory_v_proj")
+    r = attention(turned(asks), k, v, width ** -0.5, seen) @ f.weight("memory_o_proj", D, D).T
+    f.answer(fed(r, "last_"))
+    return f
+
+
+MAKERS = {"encoder_decoder": encoder_decoder, "mlm_u": mlm_u}

@@ -1,4 +1,6 @@
 """Memories that learn while they are read, and pools of notes."""
+import math
+
 import numpy as np
 
 from fixture import Fixture, gelu, layer_norm, rms, short_conv, sigmoid, silu, softmax, softplus, turn, unit
@@ -138,6 +140,32 @@ def hope(name):
     return f
 
 
+def cms(name):
+    """Two levels of a continuum memory (Behrouz et al. 2025, arXiv:2512.24695, section 7), each a network of two layers beside a skip whose weights
+    change every 4 and every 12 tokens: by the summed gradients of half of |f(x') - x|^2, at the weights with which the period began."""
+    f = Fixture(name)
+    levels = [("cms", 4), ("cms_2", 12)]
+    hidden, rate, stream = 24, 0.003, f.x
+    for layer, period in levels:
+        f.layer = layer
+        A, B = f.weight("inner", hidden, D), f.weight("outer", D, hidden)
+        sums, rows = [np.zeros_like(A), np.zeros_like(B)], []
+        for t, x in enumerate(stream):
+            if t % period == 0:
+                A, B = A - rate * sums[0], B - rate * sums[1]
+                sums = [np.zeros_like(A), np.zeros_like(B)]
+            last = stream[t - 1] if t else np.zeros(D)
+            z = A @ last
+            error = last + B @ gelu(z) - x
+            slope = 0.5 * np.vectorize(math.erf)(z / np.sqrt(2)) + 0.5 + z * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
+            sums[0] += np.outer((B.T @ error) * slope, last)
+            sums[1] += np.outer(error, gelu(z))
+            rows.append(x + B @ gelu(A @ x))
+        stream = np.array(rows)
+    f.answer(stream)
+    return f
+
+
 def h_net(name):
     """Dynamic chunking of H-Net (Hwang et al. 2025, arXiv:2507.07955, equations 4 to 9) around one attention and one feed-forward: the chunks are
     found first, then the network runs over their first tokens alone."""
@@ -167,4 +195,4 @@ def h_net(name):
     return f
 
 
-MAKERS = {"h_net": h_net, "hope": hope, "titans": titans, "ttt_linear": ttt_linear, "memmamba": memmamba}
+MAKERS = {"cms": cms, "h_net": h_net, "hope": hope, "titans": titans, "ttt_linear": ttt_linear, "memmamba": memmamba}

@@ -45,6 +45,7 @@ macro_rules! mixers {
 mixers! {
     block_attention: "block_attention" -> "y" [], TOLERANCE;
     chunk_stack: "chunk_stack" -> "y" [], TOLERANCE;
+    cms: "cms" -> "y" [], TOLERANCE;
     conv3d: "conv3d" -> "y" [], TOLERANCE;
     deltaproduct: "deltaproduct" -> "y" [], TOLERANCE;
     diff_attention: "diff_attention" -> "y" [], TOLERANCE;
@@ -122,6 +123,7 @@ macro_rules! whole_mixers {
 
 whole_mixers! {
     bidirectional_mamba: "bidirectional_mamba" -> "y" [], TOLERANCE;
+    mlm_u: "mlm_u" -> "y" [], TOLERANCE;
     s4nd: "s4nd" -> "y" [], TOLERANCE;
 }
 
