@@ -52,6 +52,7 @@ pub(crate) fn eval(session: &mut Session, args: &EvalArgs) -> u8 {
         Ok(built) => built,
         Err(status) => return status,
     };
+    session.warn(&built);
     let mut inputs = built.inputs.clone();
     inputs.extend(args.input.iter().chain(&args.source_input).cloned());
     if let Err(e) = output::check(&args.output, &inputs) {

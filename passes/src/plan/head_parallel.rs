@@ -112,7 +112,7 @@ pub(super) fn in_place(graph: &Graph, plan: &Plan, kernel: &Kernel) -> Vec<(Stat
         return placed;
     }
     // What is read as a whole row, while others compute with it, stays where it is.
-    let whole = rows_of(graph, plan, kernel);
+    let whole = read_by_rows(graph, plan, kernel);
     let begun = |(s, next): &(StateId, BufferId)| {
         let [(n, _)] = readers.get(s)?[..] else {
             return None;
@@ -134,9 +134,12 @@ pub(super) fn in_place(graph: &Graph, plan: &Plan, kernel: &Kernel) -> Vec<(Stat
 }
 
 /// Buffers that other kernels than maps touch.
-fn rows_of(graph: &Graph, plan: &Plan, kernel: &Kernel) -> BTreeSet<BufferId> {
+fn read_by_rows(graph: &Graph, plan: &Plan, kernel: &Kernel) -> BTreeSet<BufferId> {
     match kernel {
-        Kernel::Loop(body) => body.iter().flat_map(|kernel| rows_of(graph, plan, kernel)).collect(),
+        Kernel::Loop(body) => body
+            .iter()
+            .flat_map(|kernel| read_by_rows(graph, plan, kernel))
+            .collect(),
         Kernel::Map(_) | Kernel::Heads { .. } => BTreeSet::new(),
         _ => touched(graph, plan, kernel),
     }
