@@ -76,7 +76,11 @@ impl Cx<'_> {
                 continue;
             }
             let value = match &setting.default {
-                Some(e) => self.known(e, &format!("the default of `{name}`")),
+                Some(e) => {
+                    let known = self.known(e, &format!("the default of `{name}`"));
+                    // What layers compute of it is refused as a constant; caches compare with it.
+                    known.filter(|known| def.kind != DefKind::Cache || self.no_nan(known, e.span).is_some())
+                }
                 None => {
                     let d = Diagnostic::new(
                         "missing-setting",

@@ -83,6 +83,19 @@ impl Cx<'_> {
         self.view(t.v, dims, map)
     }
 
+    /// Refuses what is no number.
+    pub(super) fn no_nan(&mut self, known: &Known, span: Span) -> Option<()> {
+        if !matches!(known, Known::Num(n) if n.is_nan()) {
+            return Some(());
+        }
+        self.error(
+            "not-a-number",
+            span,
+            "this is not a number: zero divided by zero, or infinity minus infinity",
+        );
+        None
+    }
+
     /// The value of a known number or boolean as a node of an element type.
     pub(super) fn constant(&mut self, known: &Known, elem: Elem, span: Span) -> Option<Tensor> {
         let number = match known {
@@ -97,14 +110,7 @@ impl Cx<'_> {
                 return None;
             }
         };
-        if number.is_nan() {
-            self.error(
-                "not-a-number",
-                span,
-                "this is not a number: zero divided by zero, or infinity minus infinity",
-            );
-            return None;
-        }
+        self.no_nan(known, span)?;
         // Where an integer is wanted, an index or what is made of indices.
         if elem == Elem::I64 && (number.fract() != 0.0 || number.abs() > MAX_INTEGER) {
             let place = self.place(span);

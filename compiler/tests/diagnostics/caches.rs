@@ -398,6 +398,12 @@ pub(super) fn entries() -> Vec<Case> {
             model: MODEL.replace("policy: mine", "policy: mine, recent: 0"),
         },
         Case {
+            name: "cache-default",
+            code: "not-a-number",
+            file: FINE.replace("recent = 4", "recent = 0 / 0"),
+            model: MODEL.to_owned(),
+        },
+        Case {
             name: "cache-streams",
             code: "syntax",
             file: FINE.replace("(;", "(x: [d];"),
