@@ -19,6 +19,9 @@ use std::path::Path;
 /// What a model has that a family has not.
 const STUB: &str = "version: 1\nmodel: family\n";
 
+/// Keys of models that an import writes from the checkpoint and its configuration.
+const WRITTEN: &[&str] = &["version", "model", "weights", "tokenizer", "end", "trained_length"];
+
 /// Whether a text is a family and no model.
 pub fn is_family(text: &str) -> bool {
     let (root, _) = parse_yaml(FileId::default(), text);
@@ -40,10 +43,16 @@ pub fn family(path: &Path, sources: &mut Sources) -> Result<String, Vec<Diagnost
         let d = Diagnostic::new("unknown-key", Place::new(id, key.span), message);
         diagnostics.push(d.did_you_mean(&key.text, family::KEYS.iter().chain(MODEL_KEYS).copied()));
     }
+    for (key, _) in entries.iter().filter(|(key, _)| WRITTEN.contains(&key.text.as_str())) {
+        let message = format!("a family has no key `{}`, which an import writes", key.text);
+        let d = Diagnostic::new("unknown-key", Place::new(id, key.span), message);
+        diagnostics.push(d.help("leave it out: the checkpoint and its configuration say what it is"));
+    }
     let stub = parse_yaml(id, STUB).0;
     let stub = stub.as_ref().and_then(Node::entries).unwrap_or(&[]);
     let of_model = entries.iter().filter(|(key, _)| {
-        MODEL_KEYS.contains(&key.text.as_str()) && (key.text == "use" || !family::KEYS.contains(&key.text.as_str()))
+        let key = key.text.as_str();
+        MODEL_KEYS.contains(&key) && !WRITTEN.contains(&key) && (key == "use" || !family::KEYS.contains(&key))
     });
     let model = Node {
         kind: Kind::Map(stub.iter().chain(of_model).cloned().collect()),

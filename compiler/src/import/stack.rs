@@ -21,9 +21,9 @@ pub(super) fn problems(file: FileId, model: &ModelFile, library: &Library, sizes
         names: sizes.to_vec(),
         found: Vec::new(),
     };
-    scope.block(model.block.as_ref());
+    scope.block_of_entries(model.block.as_ref());
     if let Some(encoder) = &model.encoder {
-        scope.block(encoder.block.as_ref());
+        scope.block_of_entries(encoder.block.as_ref());
         scope.entries(&encoder.stack, 0);
     }
     scope.entries(&model.stack, 0);
@@ -39,6 +39,13 @@ struct Scope<'a> {
 }
 
 impl Scope<'_> {
+    /// The block of entries without one of their own, which may stand in a repeat.
+    fn block_of_entries(&mut self, block: Option<&BlockSpec>) {
+        self.names.push(INDICES[0]);
+        self.block(block);
+        self.names.pop();
+    }
+
     fn entries(&mut self, entries: &[Entry], depth: usize) {
         for entry in entries {
             match entry {

@@ -2,6 +2,7 @@
 
 use super::{CONFIG, checkpoint, folder, holds, plain, text, try_import, write};
 use seqc::{import, source::Sources};
+use std::fs;
 
 const FAMILY: &str = r#"family: mine
 match: {model_type: llama}
@@ -40,7 +41,15 @@ fn said(from: &str, to: &str) -> Result<String, String> {
 #[test]
 fn names_of_families_are_checked_without_a_checkpoint() {
     assert_eq!(said("mine", "mine"), Ok("mine".to_owned()));
+    // The block of all entries may count the layers.
+    let block = "block: {pre_norm: {scale: 1 + i}}\nstack:";
+    assert_eq!(said("stack:", block), Ok("mine".to_owned()));
     for (from, to, parts) in [
+        (
+            "stack:",
+            "end: 2\nstack:",
+            &["a family has no key `end`, which an import writes", "mine.yaml:9:1"][..],
+        ),
         (
             "get(\"inter",
             "gett(\"inter",
@@ -48,7 +57,7 @@ fn names_of_families_are_checked_without_a_checkpoint() {
                 "there is no function `gett` here",
                 "did you mean `get`?",
                 "mine.yaml:6:10",
-            ][..],
+            ],
         ),
         (
             "get(\"intermediate_size\")",
@@ -149,4 +158,19 @@ fn mistakes_of_a_stack_are_shown_in_the_family() {
             }
         }
     }
+}
+
+#[test]
+fn families_of_the_library_have_no_problems() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../specs/families");
+    let files = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    let paths = files.flatten().map(|file| file.path());
+    let mut checked = 0;
+    for path in paths.filter(|path| path.extension().is_some_and(|ending| ending == "yaml")) {
+        let mut sources = Sources::default();
+        let found = import::check_family(&path, &mut sources).map_err(|d| text(&d, &sources));
+        assert!(found.is_ok(), "{found:?}");
+        checked += 1;
+    }
+    assert!(checked > 80, "{checked} families");
 }
