@@ -64,6 +64,12 @@ impl AffineExpr {
         sum.join_quotients()
     }
 
+    /// The entry at an index of a tensor with axes of these strides.
+    pub fn entry(coords: &[AffineExpr], strides: &[i64]) -> AffineExpr {
+        let terms = coords.iter().zip(strides);
+        terms.fold(AffineExpr::default(), |sum, (c, s)| sum.plus(&c.times(*s)))
+    }
+
     /// `self * k`
     pub fn times(&self, k: i64) -> AffineExpr {
         if k == 0 {

@@ -47,13 +47,8 @@ fn where_changed(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, com
         value: held.value,
         ..nest.clone()
     };
-    if held.changes {
-        f.if_then(condition, |f| compute(f, &changed));
-    } else {
-        let no = f.int(condition.ty, 0);
-        let changes = f.cmp(Cmp::Eq, condition, no);
-        f.if_then(changes, |f| compute(f, &changed));
-    }
+    let changes = if held.changes { condition } else { f.not(condition) };
+    f.if_then(changes, |f| compute(f, &changed));
 }
 
 fn entries(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, portion: Portion) {
@@ -241,10 +236,7 @@ impl ExprLowering<'_, '_> {
         if let Some((axis, by)) = nest.shift {
             place[axis] = place[axis].plus(&AffineExpr::constant(by as i64));
         }
-        let at = place
-            .iter()
-            .zip(&b.strides)
-            .fold(AffineExpr::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
+        let at = AffineExpr::entry(&place, &b.strides);
         let base = match self.space.token {
             Some(token) => self.cx.row(f, nest.into, token),
             None => self.cx.buffer_base(f, nest.into),

@@ -24,10 +24,7 @@ impl ExprLowering<'_, '_> {
     /// The value of something in memory, `delay` tokens ago.
     pub(super) fn read(&mut self, f: &mut Func, v: Value, coords: &Coords, delay: usize) -> Val {
         let source = self.source(f, v, delay);
-        let at = coords
-            .iter()
-            .zip(&source.strides)
-            .fold(AffineExpr::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
+        let at = AffineExpr::entry(coords, &source.strides);
         let loaded = self.load_at(f, source.base, &at, scalar_of(source.elem));
         as_value(f, source.elem, loaded)
     }
@@ -36,8 +33,9 @@ impl ExprLowering<'_, '_> {
     pub(super) fn read_window(&mut self, f: &mut Func, v: Value, coords: &Coords, taps: usize, step: usize) -> Val {
         let source = self.source(f, v, taps.saturating_sub(1) * step);
         let row = (self.cx.graph().ty(v).len() * step) as i64;
-        let rest = coords[1..].iter().zip(&source.strides);
-        let at = rest.fold(coords[0].times(row), |sum, (c, s)| sum.plus(&c.times(*s)));
+        let at = coords[0]
+            .times(row)
+            .plus(&AffineExpr::entry(&coords[1..], &source.strides));
         let loaded = self.load_at(f, source.base, &at, scalar_of(source.elem));
         as_value(f, source.elem, loaded)
     }
@@ -143,8 +141,7 @@ impl ExprLowering<'_, '_> {
         let source = self.source(f, table, 0);
         let step = f.int(chosen.ty, source.strides[0]);
         let row = f.mul(chosen, step);
-        let rest = coords[rank..].iter().zip(&source.strides[1..]);
-        let rest = rest.fold(AffineExpr::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
+        let rest = AffineExpr::entry(&coords[rank..], &source.strides[1..]);
         let scalar = scalar_of(source.elem);
         let loaded = if matches!(row.ty, Ty::V(..)) {
             let rest = self.index(f, &rest);

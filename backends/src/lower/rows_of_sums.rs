@@ -20,11 +20,7 @@ pub(super) fn reduces_rows(cx: &Cx<'_>, nest: &Nest) -> bool {
         .filter(|leaf| leaf.axes.len() > own && !leaf.table)
         .map(|leaf: &Leaf| {
             let reduced = leaf.axes.len() - 1;
-            let at = leaf
-                .coords
-                .iter()
-                .zip(strides(cx, leaf.value, stored(leaf.value)))
-                .fold(AffineExpr::default(), |sum, (c, s)| sum.plus(&c.times(s)));
+            let at = AffineExpr::entry(&leaf.coords, &strides(cx, leaf.value, stored(leaf.value)));
             let near = |axis: usize| matches!(at.stride(axis, lanes as i64), Stride::Fixed(0 | 1));
             let size: i64 = leaf.axes.iter().map(|n| *n as i64).product();
             match (near(last), near(reduced)) {

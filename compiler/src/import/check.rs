@@ -38,15 +38,17 @@ pub fn family(path: &Path, sources: &mut Sources) -> Result<String, Vec<Diagnost
     let (root, mut diagnostics) = parse_yaml(id, &text);
     let entries = root.as_ref().and_then(Node::entries).unwrap_or(&[]);
     let known = |key: &str| family::KEYS.contains(&key) || MODEL_KEYS.contains(&key);
-    for (key, _) in entries.iter().filter(|(key, _)| !known(&key.text)) {
-        let message = format!("a family has no key `{}`", key.text.escape_debug());
-        let d = Diagnostic::new("unknown-key", Place::new(id, key.span), message);
-        diagnostics.push(d.did_you_mean(&key.text, family::KEYS.iter().chain(MODEL_KEYS).copied()));
-    }
-    for (key, _) in entries.iter().filter(|(key, _)| WRITTEN.contains(&key.text.as_str())) {
-        let message = format!("a family has no key `{}`, which an import writes", key.text);
-        let d = Diagnostic::new("unknown-key", Place::new(id, key.span), message);
-        diagnostics.push(d.help("leave it out: the checkpoint and its configuration say what it is"));
+    for (key, _) in entries {
+        let of = |why: &str| {
+            let message = format!("a family has no key `{}`{why}", key.text.escape_debug());
+            Diagnostic::new("unknown-key", Place::new(id, key.span), message)
+        };
+        if WRITTEN.contains(&key.text.as_str()) {
+            let d = of(", which an import writes");
+            diagnostics.push(d.help("leave it out: the checkpoint and its configuration say what it is"));
+        } else if !known(&key.text) {
+            diagnostics.push(of("").did_you_mean(&key.text, family::KEYS.iter().chain(MODEL_KEYS).copied()));
+        }
     }
     let stub = parse_yaml(id, STUB).0;
     let stub = stub.as_ref().and_then(Node::entries).unwrap_or(&[]);

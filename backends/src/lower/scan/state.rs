@@ -170,11 +170,7 @@ impl Writer<'_, '_> {
 
     fn place(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, s: StateId) -> StateEntry {
         let strides = self.cx.plan().state_strides(self.cx.graph(), s);
-        let coords = self.state_coords();
-        let at = coords
-            .iter()
-            .zip(&strides)
-            .fold(AffineExpr::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
+        let at = AffineExpr::entry(&self.state_coords(), &strides);
         let first = exprs.first_lane(f, &at);
         let base = self.cx.state_base(f, s.0 as usize);
         StateEntry {

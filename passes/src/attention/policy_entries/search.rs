@@ -83,15 +83,15 @@ pub(super) fn forms(policy: &Policy, heads: usize) -> Vec<Option<Closed>> {
     let run = |prompt, tokens, numbers| counts(policy, heads, prompt, tokens, numbers);
     let [large, small] = Arbitrary::EXTREME;
     if !policy.prompt_matters() {
-        let runs = [run(None, 2 * span, Arbitrary::USUAL)];
-        let same = |numbers: &Arbitrary| run(None, span, *numbers) == runs[0][..span];
-        if !(run(None, 2 * span, Arbitrary::OTHER) == runs[0] && [large, small].iter().all(same)) {
+        let usual = run(None, 2 * span, Arbitrary::USUAL);
+        let same = |numbers: &Arbitrary| run(None, span, *numbers) == usual[..span];
+        if !(run(None, 2 * span, Arbitrary::OTHER) == usual && [large, small].iter().all(same)) {
             return Vec::new();
         }
         let distinct = distinct(policy, heads) as i64;
         return Share::EACH
             .iter()
-            .map(|share| of_tokens(&of(&runs[0], *share), span, distinct))
+            .map(|share| of_tokens(&of(&usual, *share), span, distinct))
             .collect();
     }
     // Prompts whose lengths have different remainders.
