@@ -1,6 +1,8 @@
 """Writes a model with random weights of a type as a GGUF file: the sizes are real, the text is not.
 
-usage: python3 bench-models.py mamba-130m|llama-1.2b|mamba-1.4b f32|bf16|q8_0|q4_0 FILE.gguf
+usage: python3 bench-models.py mamba-130m|llama-1.2b|mamba-1.4b TYPE FILE.gguf
+
+TYPE is f32, bf16 or one of the types with blocks that `BLOCKS` lists. The K-quants and iq4_xs need rows of whole blocks of 256.
 """
 import array
 import math
@@ -11,7 +13,14 @@ import sys
 ALIGN = 32
 POOL = (1 << 20) + 7  # normal values; every tensor is cut from them at another place
 # Of a type: its number in GGUF and as the type of a file, numbers of a block, and bytes of it.
-TYPES = {"f32": (0, 0, 1, 4), "bf16": (30, 32, 1, 2), "q8_0": (8, 7, 32, 34), "q4_0": (2, 2, 32, 18)}
+TYPES = {"f32": (0, 0, 1, 4), "bf16": (30, 32, 1, 2), "q4_0": (2, 2, 32, 18), "q5_0": (6, 8, 32, 22), "q8_0": (8, 7, 32, 34), "q2_k": (10, 10, 256, 84),
+         "q3_k": (11, 12, 256, 110), "q4_k": (12, 15, 256, 144), "q5_k": (13, 17, 256, 176), "q6_k": (14, 18, 256, 210), "iq4_nl": (20, 25, 32, 18),
+         "iq4_xs": (23, 30, 256, 136), "mxfp4": (39, 38, 32, 17)}
+# Of a type with blocks: the byte of the f16 scale, that of the minimum and its size that makes the mean zero, in scales; and the deviation that random bits
+# have, in scales.
+BLOCKS = {"q4_0": (0, None, 0, 4.6), "q5_0": (0, None, 0, 9.2), "q8_0": (0, None, 0, 74), "q2_k": (80, 82, 1.5, 14), "q3_k": (108, None, 0, 43),
+          "q4_k": (0, 2, 7.5, 258), "q5_k": (0, 2, 15.5, 527), "q6_k": (208, None, 0, 1366), "iq4_nl": (0, None, 0, 70), "iq4_xs": (0, None, 0, 1293),
+          "mxfp4": (0, None, 0, 2.9)}
 
 
 class Mamba:
@@ -117,11 +126,17 @@ def pool(kind, deviation, values):
         return array.array("f", (v * deviation for v in values)).tobytes()
     if kind == "bf16":
         return b"".join(struct.pack("<f", v * deviation)[2:] for v in values)
-    bits = 8 if kind == "q8_0" else 4
-    scale = struct.pack("<e", deviation * 12**0.5 / 2**bits)
-    source = random.Random(2).randbytes(POOL * bits // 8)
-    size = 32 * bits // 8
-    return b"".join(scale + source[at : at + size] for at in range(0, len(source) - size, size))
+    (_, _, count, size), (at, minimum, mean, spread) = TYPES[kind], BLOCKS[kind]
+    blocks = bytearray(random.Random(2).randbytes(POOL // count * size))
+    scale = deviation / spread
+    for start in range(0, len(blocks), size):
+        if kind == "mxfp4":  # a power of two
+            blocks[start] = 127 + round(math.log2(scale))
+            continue
+        struct.pack_into("<e", blocks, start + at, scale)
+        if minimum is not None:
+            struct.pack_into("<e", blocks, start + minimum, scale * mean)
+    return bytes(blocks)
 
 
 def write(model, kind, path):
@@ -130,6 +145,9 @@ def write(model, kind, path):
     listed = [(name, shape, fill, "f32" if callable(fill) else kind) for name, shape, fill in model.tensors()]
     keys = model.metadata() | {"general.name": "random weights", "general.file_type": TYPES[kind][1], "tokenizer.ggml.model": "no_vocab"}
     size = lambda shape, kind: math.prod(shape) // TYPES[kind][2] * TYPES[kind][3]
+    for name, shape, _, own in listed:
+        if shape[-1] % TYPES[own][2]:
+            sys.exit(f"{name} has rows of {shape[-1]} numbers, which are no blocks of {TYPES[own][2]}")
     head = b"GGUF" + struct.pack("<IQQ", 3, len(listed), len(keys)) + b"".join(entry(k, v) for k, v in keys.items())
     offset = 0
     for name, shape, _, own in listed:

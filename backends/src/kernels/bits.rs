@@ -3,30 +3,69 @@
 use super::{dequant::byte, layout::STRIP};
 use crate::{
     kernel::{Cast, Cmp, Func, Scalar, Ty, Val},
-    targets::Levels,
+    targets::MicroKernels,
 };
 use seqc_formats::{Bits, Block};
 
-/// The integers of a strip of 32 weights of the block at `ptr`, from weight `first` on, their offset added, or the levels that they stand for:
-/// a signed byte each.
-pub(super) fn strip(f: &mut Func, levels_of: Levels, block: &Block, ptr: Val, first: usize) -> Val {
-    let (q, offset) = (field(f, ptr, block.low, first, 0), i64::from(block.offset));
-    if let Some(levels) = block.levels {
-        return levels_of(f, q, levels);
+/// Where a strip of 32 weights is, and what is made of it.
+#[derive(Clone, Copy)]
+pub(super) struct Strip {
+    pub(super) block: &'static Block,
+    /// Its first weight, counted from the block's.
+    pub(super) first: usize,
+    /// What is added to the integers beside their offset.
+    pub(super) bias: i64,
+}
+
+impl Strip {
+    /// All of a block of 32 weights, as they are.
+    pub(super) fn whole(block: &'static Block) -> Strip {
+        Strip {
+            block,
+            first: 0,
+            bias: 0,
+        }
     }
+}
+
+/// The integers of a strip of the block at `ptr`, their offset and a bias added, or the levels that they stand for with that: a byte each.
+pub(super) fn strip(f: &mut Func, micro_kernels: &MicroKernels, strip: Strip, ptr: Val) -> Val {
+    let Strip { block, first, bias } = strip;
+    let q = low(f, micro_kernels, strip, ptr);
+    if let Some(levels) = block.levels {
+        return (micro_kernels.levels)(f, q, &levels.map(|level| level.wrapping_add(bias as i8)));
+    }
+    let offset = i64::from(block.offset) + bias;
     let (q, added) = match block.high {
-        None => (q, f.int(q.ty, offset)),
+        None => (q, lanes_of(f, q, offset)),
         Some(bits) if bits.run == 1 => {
             let is_set = single_bits(f, ptr, bits, first);
-            let [set, clear] = [offset + (1 << block.low.bits), offset].map(|n| f.int(q.ty, n));
+            let [set, clear] = [offset + (1 << block.low.bits), offset].map(|n| lanes_of(f, q, n));
             (q, f.select(is_set, set, clear))
         }
         Some(bits) => {
             let high = field(f, ptr, bits, first, block.low.bits);
-            (f.or(q, high), f.int(q.ty, offset))
+            (f.or(q, high), lanes_of(f, q, offset))
         }
     };
     f.add(q, added)
+}
+
+/// The lowest eight bits of a number, in bytes as many as those of a vector.
+fn lanes_of(f: &mut Func, bytes: Val, number: i64) -> Val {
+    f.int(bytes.ty, i64::from(number as i8))
+}
+
+/// The low bits of the integers of a strip.
+fn low(f: &mut Func, micro_kernels: &MicroKernels, strip: Strip, ptr: Val) -> Val {
+    let (bits, half) = (strip.block.low, STRIP / 2);
+    if (bits.bits, bits.run) != (4, half as usize) {
+        return field(f, ptr, bits, strip.first, 0);
+    }
+    let (at, _) = bits.place(strip.first);
+    let p = byte(f, ptr, at as i64);
+    let bytes = f.load(p, Ty::V(half, Scalar::I8));
+    (micro_kernels.nibbles)(f, bytes)
 }
 
 /// Some bits of each integer of a strip, at bit `to` of a byte each.
@@ -46,7 +85,7 @@ fn field(f: &mut Func, ptr: Val, bits: Bits, first: usize, to: usize) -> Val {
     } else {
         runs[0]
     };
-    let mask = f.int(joined.ty, ((1 << bits.bits) - 1) << to);
+    let mask = lanes_of(f, joined, ((1 << bits.bits) - 1) << to);
     f.and(joined, mask)
 }
 

@@ -149,7 +149,7 @@ fn functions(module: &mut Module, target: &TargetInfo, encoding: Encoding, rows:
             let tile = |rows| tile_bytes(module, packed, [rows, vectors]);
             (
                 (1..=tallest(target, packed)).map(tile).collect(),
-                pack_bytes(module, micro_kernels.levels, packed, encoding, vectors),
+                pack_bytes(module, target, packed, encoding, vectors),
             )
         }
         (RowForm::Pairs, _, _, Some(dot)) => {

@@ -20,7 +20,7 @@ pub(super) struct GroupScales {
     minima: Option<Val>,
 }
 
-/// Scale of a group, and what is added to its numbers, in all lanes.
+/// Scale of a group, and what is added to its numbers, in all lanes; or those of several groups.
 #[derive(Clone, Copy)]
 pub(super) struct Scaling {
     pub(super) scale: Val,
@@ -39,31 +39,42 @@ impl GroupScales {
         }
     }
 
-    /// Computes the scales of a block of row `r`. Returns what is added to the numbers of each group.
-    pub(super) fn unpack(&self, f: &mut Func, block: Val, r: Val) -> Option<Val> {
+    /// Computes the scales of a block of row `r`.
+    pub(super) fn unpack(&self, f: &mut Func, block: Val, r: Val) {
+        let of_groups = self.read(f, block);
+        self.store(f, r, of_groups);
+    }
+
+    /// Those of a block, a lane for each group.
+    pub(super) fn read(&self, f: &mut Func, block: Val) -> Scaling {
         let description = self.layout.block;
         let (of_scale, of_minimum) = self.factors(f, block);
         let scale = self.half(f, block, description.scale);
         let scales = product(f, of_scale, scale);
-        let minima = description.minimum.zip(of_minimum).map(|(at, factors)| {
+        let minimum = description.minimum.zip(of_minimum).map(|(at, factors)| {
             let minimum = self.half(f, block, at);
             let minimum = f.neg(minimum);
             product(f, factors, minimum)
         });
-        self.store(f, r, scales, minima);
-        minima
+        Scaling { scale: scales, minimum }
     }
 
     /// Makes the scales of row `r` zeros.
     pub(super) fn clear(&self, f: &mut Func, r: Val) {
         let none = f.zero(Ty::V(self.layout.count(), Scalar::F32));
-        self.store(f, r, none, self.minima.map(|_| none));
+        let of_groups = Scaling {
+            scale: none,
+            minimum: self.minima.map(|_| none),
+        };
+        self.store(f, r, of_groups);
     }
 
-    fn store(&self, f: &mut Func, r: Val, scales: Val, minima: Option<Val>) {
+    /// Keeps those of a block of row `r`; minima only where there are some.
+    pub(super) fn store(&self, f: &mut Func, r: Val, of_groups: Scaling) {
+        let Scaling { scale, minimum } = of_groups;
         let groups = f.i64(self.layout.count().into());
         let at = f.mul(r, groups);
-        for (values, to) in [Some(scales).zip(Some(self.scales)), minima.zip(self.minima)]
+        for (values, to) in [Some(scale).zip(Some(self.scales)), minimum.zip(self.minima)]
             .into_iter()
             .flatten()
         {

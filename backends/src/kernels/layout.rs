@@ -45,6 +45,7 @@ impl Plain {
 /// A block of 32 numbers `d * (q + offset) + m`: the scale `d` at its first byte, integers `q`.
 #[derive(Clone, Copy)]
 pub(super) struct Block {
+    pub(super) description: &'static formats::Block,
     /// How the scale is stored.
     pub(super) unit: Unit,
     /// The byte where the integers begin.
@@ -64,7 +65,7 @@ pub(super) enum Integers {
     /// Signed bytes.
     Bytes,
     /// Put together from bits, the offset added, or the levels that they stand for.
-    Bits(&'static formats::Block),
+    Bits,
 }
 
 impl Block {
@@ -126,9 +127,10 @@ fn short(block: &'static formats::Block) -> Block {
     let (integers, offset) = match (block.low.bits, block.high, block.levels) {
         (8, None, None) => (Integers::Bytes, offset),
         (4, None, None) => (Integers::Nibbles, offset),
-        _ => (Integers::Bits(block), None),
+        _ => (Integers::Bits, None),
     };
     Block {
+        description: block,
         unit: block.unit,
         start: block.low.start as i64,
         integers,

@@ -1,7 +1,7 @@
 //! Reading blocks of 32 weights with a common scale as f32 vectors.
 
 use super::{
-    bits::strip,
+    bits::{Strip, strip},
     dequant::{byte, half_to_float, power_to_float},
     layout::{Block, Integers},
 };
@@ -35,8 +35,8 @@ pub(super) fn block_vectors(f: &mut Func, target: &TargetInfo, block: Block, ptr
             let integers = byte(f, ptr, block.start);
             block_bytes(f, integers, lanes)
         }
-        Integers::Bits(block) => {
-            let bytes = strip(f, target.micro_kernels.levels, block, ptr, 0);
+        Integers::Bits => {
+            let bytes = strip(f, &target.micro_kernels, Strip::whole(block.description), ptr);
             floats(f, bytes, lanes)
         }
         Integers::Nibbles => {

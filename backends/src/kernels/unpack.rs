@@ -3,7 +3,7 @@
 //! Bits are moved in vectors of bytes, 32 integers at once; from the stack, integers are widened as they are loaded.
 
 use super::{
-    bits::strip,
+    bits::{Strip, strip},
     block_rows::BlockRows,
     dequant::byte,
     group_scales::GroupScales,
@@ -11,13 +11,13 @@ use super::{
 };
 use crate::{
     kernel::{Cast, Cmp, Func, Scalar, Ty, Val},
-    targets::{Levels, TargetInfo},
+    targets::{MicroKernels, TargetInfo},
 };
 
 /// Memory on the stack for the integers of a block of some rows: a byte each, the offset added.
 pub(super) struct Integers {
     layout: Grouped,
-    levels: Levels,
+    micro_kernels: MicroKernels,
     /// `f32` lanes of a vector.
     lanes: u32,
     bytes: Val,
@@ -25,19 +25,26 @@ pub(super) struct Integers {
 
 impl Integers {
     /// Memory for a block of each of `rows` rows.
-    pub(super) fn new(f: &mut Func, levels: Levels, layout: Grouped, lanes: u32, rows: u32) -> Integers {
+    pub(super) fn new(f: &mut Func, target: &TargetInfo, layout: Grouped, rows: u32) -> Integers {
         let bytes = f.i64((layout.size * rows).into());
         Integers {
             layout,
-            levels,
-            lanes,
+            micro_kernels: target.micro_kernels,
+            lanes: target.machine.lanes,
             bytes: f.stack_of(bytes, Scalar::I8),
         }
     }
 
     /// Puts the integers of a block of row `r` together.
     pub(super) fn unpack(&self, f: &mut Func, block: Val, r: Val) {
-        self.store(f, r, |f, first| strip(f, self.levels, self.layout.block, block, first));
+        self.store(f, r, |f, first| {
+            let of = Strip {
+                block: self.layout.block,
+                first,
+                bias: 0,
+            };
+            strip(f, &self.micro_kernels, of, block)
+        });
     }
 
     /// Makes those of row `r` zeros.
@@ -89,11 +96,10 @@ pub(super) struct Unpacked {
 impl Unpacked {
     /// Memory for a block of each of `rows` rows.
     pub(super) fn new(f: &mut Func, target: &TargetInfo, layout: Grouped, rows: u32) -> Unpacked {
-        let lanes = target.machine.lanes;
         Unpacked {
             layout,
-            integers: Integers::new(f, target.micro_kernels.levels, layout, lanes, rows),
-            scales: GroupScales::new(f, layout, lanes, rows),
+            integers: Integers::new(f, target, layout, rows),
+            scales: GroupScales::new(f, layout, target.machine.lanes, rows),
         }
     }
 

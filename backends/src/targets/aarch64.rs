@@ -52,7 +52,7 @@ pub(super) const DOT: TargetInfo = TargetInfo {
             bias: 0,
             pairs: None,
         }),
-        fixed_point: true,
+        fixed_point: |_| true,
         ..NEON.micro_kernels
     },
     instructions: Instructions {

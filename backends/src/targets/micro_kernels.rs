@@ -4,6 +4,7 @@ use crate::{
     kernel::{Func, Module, Val},
     kernels::math::Range,
 };
+use seqc_formats::Block;
 use seqc_passes::machine::Machine;
 
 /// What makes a number of an integer `q` of four bits: `(q + offset) scale + minimum`, rounded twice at most.
@@ -77,6 +78,8 @@ pub struct MicroKernels {
     pub low_nibbles: fn(f: &mut Func, bytes: Val, fifteen: Val) -> Val,
     /// `(q + offset) scale + minimum` for the lower and for the upper four bits `q` of each lane of 32-bit integers below 256.
     pub scaled_nibbles: fn(f: &mut Func, bytes: Val, scaling: Scaling) -> [Val; 2],
+    /// `fn(f, bytes)`: the lower four bits of each of 16 bytes, then their upper four.
+    pub nibbles: fn(f: &mut Func, bytes: Val) -> Val,
     /// What integers of four bits stand for, where they are places in a table.
     pub levels: Levels,
     /// `2^x` for a scalar or a vector of any number of lanes, with what is known of `x`. From 128 on it is infinite; up to -150 it is
@@ -86,9 +89,10 @@ pub struct MicroKernels {
     pub byte_products: Option<ByteProducts>,
     /// Adds products of 16-bit integers, for processors that do so with no bytes.
     pub dot_words: Option<DotWords>,
-    /// Whether single tokens that are not rounded are multiplied with stored integers by these, in fixed point; otherwise these are made reals.
-    /// With vectors of 8 reals that takes as long: three products of bytes and what puts them together for what four products of reals do.
-    pub fixed_point: bool,
+    /// Whether single tokens that are not rounded are multiplied with the stored integers of such blocks by these, in fixed point; otherwise
+    /// integers are made reals. With vectors of 8 reals that takes as long: three products of bytes and what puts them together for what four
+    /// products of reals do.
+    pub fixed_point: fn(block: &Block) -> bool,
     /// How activations rounded to bfloat16 are multiplied with weights of that, if the processor has products for that.
     pub dot_pairs: Option<DotPairs>,
     /// How many rows are multiplied with weights, if the processor multiplies matrices.

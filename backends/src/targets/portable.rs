@@ -23,11 +23,12 @@ pub const PORTABLE: TargetInfo = TargetInfo {
     micro_kernels: MicroKernels {
         low_nibbles,
         scaled_nibbles,
+        nibbles,
         levels,
         exp2,
         dot_words: None,
         byte_products: None,
-        fixed_point: false,
+        fixed_point: |_| false,
         dot_pairs: None,
         matrix_units: None,
         product_tile: micro_kernel,
@@ -56,6 +57,13 @@ fn scaled_nibbles(f: &mut Func, bytes: Val, scaling: Scaling) -> [Val; 2] {
         let q = if scaling.offset == 0.0 { q } else { f.add(q, offset) };
         scaling.of(f, q)
     })
+}
+
+/// Both halves behind one another.
+fn nibbles(f: &mut Func, bytes: Val) -> Val {
+    let (fifteen, four) = (f.int(bytes.ty, 15), f.int(bytes.ty, 4));
+    let (low, high) = (f.and(bytes, fifteen), f.shr(bytes, four));
+    f.shuffle(low, high, &(0..32).collect::<Vec<i64>>())
 }
 
 /// The level of each place: one half after another of those that are left is chosen by a bit.

@@ -19,7 +19,7 @@ pub(super) const SIMD128: TargetInfo = TargetInfo {
     },
     micro_kernels: MicroKernels {
         dot_words: Some(dot_words),
-        fixed_point: true,
+        fixed_point: |_| true,
         ..PORTABLE.micro_kernels
     },
     print: mlir::print_plain,

@@ -19,6 +19,7 @@ pub(super) const V3: TargetInfo = TargetInfo {
         ..Machine::PORTABLE
     },
     micro_kernels: MicroKernels {
+        nibbles: avx2::nibbles,
         levels: avx2::levels,
         byte_products: Some(ByteProducts {
             dot: avx2::dot_bytes,
@@ -57,6 +58,7 @@ pub(super) const V4: TargetInfo = TargetInfo {
     micro_kernels: MicroKernels {
         low_nibbles: avx512::low_nibbles,
         scaled_nibbles: avx512::scaled_nibbles,
+        nibbles: avx2::nibbles,
         levels: avx2::levels,
         exp2: avx512::exp2,
         ..PORTABLE.micro_kernels
@@ -81,6 +83,7 @@ pub(super) const V4_DOT: TargetInfo = TargetInfo {
             pairs: None,
         }),
         dot_pairs: Some(avx512::dot_pairs),
+        fixed_point: avx512::fixed_point,
         ..V4.micro_kernels
     },
     instructions: Instructions {

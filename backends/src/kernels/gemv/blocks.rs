@@ -3,23 +3,22 @@
 //! A row's product is `sum_b d_b (q_b . x_b) + c_b X_b` over its blocks `b`, where `X_b` is the sum of the
 //! block's part of `x`, and `c_b` its offset: `-8 d_b` for `q4_0`, whose quants count from 0 here, `m_b` for
 //! `q4_1`, none for `q8_0`. Vectors work on the first term, one row at a time. Scales are converted, and
-//! the second term is summed, a segment of blocks ahead, with one lane for each row; integers that are neither bytes nor nibbles
-//! are put together there, too.
+//! the second term is summed, a segment of blocks ahead, with one lane for each row.
 //!
 //! Processors that add up products of integers take `x` as [records](super::records) of them, which hold what offsets add, too. On the rest of
-//! them, integers are made reals:
+//! them, integers are made reals; those that are neither bytes nor nibbles are put together with the scales before. For nibbles,
 //! a byte of a 4-bit block holds two quants, `b = l + 16 h`. It meets `l u + h v = l (u - v / 16) + b (v / 16)`,
 //! which spares a shift.
 
 use super::{
     inputs::{input_sums, records},
-    records::Records,
+    records::{Records, Weights},
     shape::Shape,
 };
 use crate::{
     kernel::{Cache, Cast, Func, Scalar, Ty, Val},
     kernels::{
-        bits::strip,
+        bits::{Strip, strip},
         dequant::{byte, half_to_float, power_to_float},
         layout::{Block, Integers, STRIP},
         opaque::opaque,
@@ -39,7 +38,7 @@ pub(super) struct Blocks {
     records: Option<Records>,
     /// The number 15, which LLVM must not see through: it would mask bytes and widen them twice.
     fifteen: Val,
-    /// The segment's integers of all rows, where they are put together from bits: a byte each.
+    /// The segment's integers of all rows, where they are put together from bits and made reals: a byte each.
     integers: Option<Val>,
 }
 
@@ -54,18 +53,16 @@ struct Step {
 
 /// A block of one row.
 struct Scaled {
-    /// Where its integers are.
-    integers: Val,
-    /// Its scale, converted.
-    d: Val,
+    ptr: Val,
+    /// Where its scale is, converted, in the scale buffer.
+    slot: Val,
 }
 
 impl Blocks {
     pub(super) fn new(f: &mut Func, shape: &Shape<'_>, layout: Block, rows: u32) -> Blocks {
         let slots = f.i64(segment(shape) / 32 * i64::from(rows));
         let scales = stack(f, slots);
-        let nibbles = (layout.integers == Integers::Nibbles).then(|| layout.offset.unwrap_or(0.0));
-        let records = records(f, shape, STRIP, nibbles);
+        let records = records(f, shape, layout.description);
         let is_shifted = match records {
             Some(_) => layout.minimum.is_some(),
             None => layout.is_shifted(),
@@ -77,7 +74,8 @@ impl Blocks {
         };
         let sums = is_shifted.then(|| input_sums(f, shape, records, STRIP, factor));
         let fifteen = opaque(f, 15);
-        let integers = matches!(layout.integers, Integers::Bits(_)).then(|| {
+        let apart = records.is_none() && layout.integers == Integers::Bits;
+        let integers = apart.then(|| {
             let bytes = f.i64(segment(shape) * i64::from(rows));
             f.stack_of(bytes, Scalar::I8)
         });
@@ -110,16 +108,9 @@ impl Blocks {
                 let offset = shape.offset(f, k);
                 shape.prefetch(f, rows, offset, shape.encoding.block_bytes() as i64, Cache::Second);
                 let each = rows.iter().zip(first).enumerate().map(|(r, (row, sum))| {
-                    let at = scale_slot(f, Step { from, k }, rows.len(), r);
-                    let integers = match self.integers {
-                        Some(unpacked) => strip_at(f, unpacked, at),
-                        None => {
-                            let block = f.gep(*row, offset, Scalar::I8);
-                            byte(f, block, self.layout.start)
-                        }
-                    };
-                    let d = f.gep(self.scales, at, Scalar::F32);
-                    self.step(f, shape, Scaled { integers, d }, &x, *sum)
+                    let ptr = f.gep(*row, offset, Scalar::I8);
+                    let slot = scale_slot(f, Step { from, k }, rows.len(), r);
+                    self.step(f, shape, Scaled { ptr, slot }, &x, *sum)
                 });
                 each.collect()
             });
@@ -191,13 +182,14 @@ impl Blocks {
 
     /// Puts the integers of one block of each row together, where they are neither bytes nor nibbles.
     fn unpack(&self, f: &mut Func, shape: &Shape<'_>, rows: &[Val], step: Step) {
-        let (Integers::Bits(block), Some(to)) = (self.layout.integers, self.integers) else {
+        let Some(to) = self.integers else {
             return;
         };
         let offset = shape.offset(f, step.k);
         for (r, row) in rows.iter().enumerate() {
             let p = f.gep(*row, offset, Scalar::I8);
-            let integers = strip(f, shape.target.micro_kernels.levels, block, p, 0);
+            let whole = Strip::whole(self.layout.description);
+            let integers = strip(f, &shape.target.micro_kernels, whole, p);
             let slot = scale_slot(f, step, rows.len(), r);
             let to = strip_at(f, to, slot);
             f.store(integers, to);
@@ -220,12 +212,26 @@ impl Blocks {
 
     /// `sum + d * (q . x)` for one block of one row.
     fn step(&self, f: &mut Func, shape: &Shape<'_>, scaled: Scaled, x: &[Val], sum: Val) -> Val {
-        let Scaled { integers, d } = scaled;
-        let kind = self.layout.integers;
+        let Scaled { ptr, slot } = scaled;
         let dot = match self.records {
-            Some(records) => records.product(f, kind, integers, x),
-            None => self.product(f, shape, integers, x),
+            Some(records) => {
+                let weights = Weights {
+                    block: self.layout.description,
+                    ptr,
+                    first: 0,
+                };
+                let integers = records.integers(f, shape, weights);
+                records.products(f, &integers, x)[0]
+            }
+            None => {
+                let integers = match self.integers {
+                    Some(unpacked) => strip_at(f, unpacked, slot),
+                    None => byte(f, ptr, self.layout.start),
+                };
+                self.product(f, shape, integers, x)
+            }
         };
+        let d = f.gep(self.scales, slot, Scalar::F32);
         let d = f.load(d, Ty::F32);
         let d = f.splat(d, dot.ty.lanes());
         f.fma(d, dot, sum)
@@ -234,7 +240,7 @@ impl Blocks {
     /// `q . x`, of integers that are made reals.
     fn product(&self, f: &mut Func, shape: &Shape<'_>, integers: Val, x: &[Val]) -> Val {
         let quants = match self.layout.integers {
-            Integers::Bytes | Integers::Bits(_) => block_bytes(f, integers, shape.lanes),
+            Integers::Bytes | Integers::Bits => block_bytes(f, integers, shape.lanes),
             Integers::Nibbles => self.nibbles_and_bytes(f, shape, integers),
         };
         let mut dot = f.mul(quants[0], x[0]);

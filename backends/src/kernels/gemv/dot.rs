@@ -6,6 +6,7 @@ use crate::{
     kernels::{layout::STRIP, rounded::ByteWeights},
     targets::DotWords,
 };
+use seqc_formats::Block;
 use seqc_ir::Rounding;
 
 /// The largest digit of an entry in fixed point that is a byte: two products of it with bytes without a sign fit 16 bits.
@@ -21,9 +22,9 @@ pub(super) enum Dot {
 
 impl Dot {
     /// How the integers of a kernel's weights are multiplied; `None`: they are made reals.
-    pub(super) fn of(shape: &Shape<'_>) -> Option<Dot> {
+    pub(super) fn of(shape: &Shape<'_>, block: &Block) -> Option<Dot> {
         let micro_kernels = &shape.target.micro_kernels;
-        if !shape.rounded && !micro_kernels.fixed_point {
+        if !shape.rounded && !(micro_kernels.fixed_point)(block) {
             return None;
         }
         let largest = if shape.rounded {

@@ -3,11 +3,12 @@
 //! A row's product is `sum_g s_g (q_g . x_g) + m_g X_g` over its groups `g`, where `X_g` is the sum of the group's part of `x`, and
 //! `m_g` what is added to its numbers. Of a block, the scales of each row are computed first, and integers that are neither bytes nor
 //! nibbles put together; then groups are taken one after another, each for all rows, which share what is read of `x`. In the second
-//! term a lane is a group.
+//! term a lane is a group. Processors that add up products of integers take `x` as [records](super::records) of them, a strip at a time; scales
+//! are then those of the groups times those of the records.
 
 use super::{
-    inputs::{input_sums, records},
-    records::Records,
+    inputs::{input_scales, input_sums, records},
+    records::{Records, Weights},
     shape::Shape,
 };
 use crate::{
@@ -15,25 +16,34 @@ use crate::{
     kernels::{
         block_rows::BlockRows,
         dequant::byte,
-        group_scales::GroupScales,
-        layout::{self, Grouped, STRIP},
+        group_scales::{GroupScales, Scaling},
+        layout::{Grouped, STRIP},
         opaque::opaque,
         unpack::Integers,
     },
 };
 
+/// Rows of a block of integers that are multiplied at the same time: the sums of each are a chain, and more rows would be read out of order.
+const TOGETHER: usize = 2;
+
 /// What lives on the stack of a kernel.
 pub(super) struct Groups {
     layout: Grouped,
-    source: Source,
+    vector: Vector,
     scales: GroupScales,
     /// The second term, in encodings that have it.
     minima: Option<Minima>,
-    /// The vector as integers, where the processor adds up products of these.
-    records: Option<Records>,
 }
 
-/// Where integers are read.
+/// How the vector is read.
+enum Vector {
+    /// As reals, which are multiplied with those that integers are made.
+    Reals(Source),
+    /// As integers, where the processor adds up products of these.
+    Integers(OfIntegers),
+}
+
+/// Where integers are read that are made reals.
 enum Source {
     /// In the block: the halves of bytes.
     Nibbles {
@@ -56,15 +66,24 @@ struct Minima {
 }
 
 /// A vector of integers.
-struct OfIntegers<'a> {
-    shape: &'a Shape<'a>,
+#[derive(Clone, Copy)]
+struct OfIntegers {
     records: Records,
+    /// Those of the records, for each group.
+    scales: Val,
+}
+
+/// A block of each row.
+struct Block<'a> {
+    shape: &'a Shape<'a>,
+    rows: BlockRows,
+    /// Its first element.
+    k: Val,
 }
 
 /// What is read of groups one after another that are read together.
 struct Part<'a> {
-    /// A block of each row.
-    rows: &'a BlockRows,
+    block: &'a Block<'a>,
     /// The first column of the block.
     column: Val,
     /// Their parts of `x`.
@@ -73,24 +92,15 @@ struct Part<'a> {
 
 impl Groups {
     pub(super) fn new(f: &mut Func, shape: &Shape<'_>, layout: Grouped, rows: u32) -> Groups {
-        // Halves of 32 bytes are strips of the vector.
-        let nibbles = layout.nibbles().filter(|_| layout.groups.size == STRIP as usize);
-        let source = match nibbles {
-            Some(start) => Source::Nibbles {
-                start,
-                fifteen: opaque(f, 15),
-            },
-            None => Source::Unpacked(Integers::new(
-                f,
-                shape.target.micro_kernels.levels,
-                layout,
-                shape.lanes,
-                rows,
-            )),
-        };
-        let of_nibbles = nibbles.is_some().then_some(0.0);
         let size = layout.groups.size as u32;
-        let records = records(f, shape, size, of_nibbles);
+        let records = records(f, shape, layout.block);
+        let vector = match records {
+            Some(records) => Vector::Integers(OfIntegers {
+                records,
+                scales: input_scales(f, shape, records, size),
+            }),
+            None => Vector::Reals(Source::new(f, shape, layout, rows)),
+        };
         let minima = layout.block.minimum.map(|_| {
             let count = f.i64((rows * layout.count()).into());
             Minima {
@@ -98,13 +108,12 @@ impl Groups {
                 sums: f.stack_of(count, Scalar::F32),
             }
         });
-        let lanes = records.map_or(shape.lanes, |records| records.lanes);
+        let lanes = vector.lanes(shape);
         Groups {
             layout,
-            source,
+            vector,
             scales: GroupScales::new(f, layout, lanes, rows),
             minima,
-            records,
         }
     }
 
@@ -118,7 +127,7 @@ impl Groups {
             }
         }
         let (start, step) = (f.i64(0), f.i64(self.layout.size.into()));
-        let lanes = self.records.map_or(shape.lanes, |records| records.lanes);
+        let lanes = self.vector.lanes(shape);
         let init = vec![f.zero(Ty::V(lanes, Scalar::F32)); rows.len()];
         let mut sums = f.for_loop(start..shape.k, step, &init, |f, k, sums| {
             let offset = shape.offset(f, k);
@@ -129,10 +138,11 @@ impl Groups {
                 count: rows.len() as u32,
                 valid: None,
             };
-            self.unpack(f, &blocks, k);
-            match self.records {
-                Some(records) => self.block_of_integers(f, OfIntegers { shape, records }, &blocks, k, sums),
-                None => self.block(f, shape, &blocks, k, sums),
+            let block = Block { shape, rows: blocks, k };
+            self.unpack(f, &block);
+            match &self.vector {
+                Vector::Reals(source) => self.reals(f, source, &block, sums),
+                Vector::Integers(OfIntegers { records, .. }) => self.integers(f, *records, &block, sums),
             }
         });
         if let Some(minima) = self.minima {
@@ -154,22 +164,32 @@ impl Groups {
         byte(f, minima.sums, 4 * r as i64 * i64::from(self.layout.count()))
     }
 
-    /// Prepares the block of each row that begins at element `k`, and adds its second term.
-    fn unpack(&self, f: &mut Func, rows: &BlockRows, k: Val) {
-        let (first, count) = (f.i64(0), f.i64(rows.count.into()));
-        let (groups, size) = (f.i64(self.layout.count().into()), f.i64(self.layout.groups.size as i64));
-        let group = f.udiv(k, size);
+    /// Prepares a block of each row, and adds its second term.
+    fn unpack(&self, f: &mut Func, block: &Block<'_>) {
+        let (first, count) = (f.i64(0), f.i64(block.rows.count.into()));
+        let size = f.i64(self.layout.groups.size as i64);
+        let group = f.udiv(block.k, size);
+        let of_groups = |f: &mut Func, numbers: Val| {
+            let p = f.gep(numbers, group, Scalar::F32);
+            f.load(p, self.of_groups())
+        };
         f.for_each(first, count, 1, |f, r| {
-            let block = rows.block(f, r);
-            if let Source::Unpacked(integers) = &self.source {
-                integers.unpack(f, block, r);
+            let ptr = block.rows.block(f, r);
+            let Scaling { mut scale, minimum } = self.scales.read(f, ptr);
+            match &self.vector {
+                Vector::Reals(Source::Unpacked(integers)) => integers.unpack(f, ptr, r),
+                Vector::Reals(Source::Nibbles { .. }) => {}
+                Vector::Integers(OfIntegers { scales, .. }) => {
+                    let of_records = of_groups(f, *scales);
+                    scale = f.mul(scale, of_records);
+                }
             }
-            let added = self.scales.unpack(f, block, r);
-            let (Some(added), Some(minima)) = (added, self.minima) else {
+            self.scales.store(f, r, Scaling { scale, minimum: None });
+            let (Some(added), Some(minima)) = (minimum, self.minima) else {
                 return;
             };
-            let inputs = f.gep(minima.inputs, group, Scalar::F32);
-            let inputs = f.load(inputs, added.ty);
+            let inputs = of_groups(f, minima.inputs);
+            let groups = f.i64(self.layout.count().into());
             let at = f.mul(r, groups);
             let p = f.gep(minima.sums, at, Scalar::F32);
             let sum = f.load(p, added.ty);
@@ -178,21 +198,60 @@ impl Groups {
         });
     }
 
-    /// Adds the first term of the block of each row that begins at element `k`.
-    fn block(&self, f: &mut Func, shape: &Shape<'_>, rows: &BlockRows, k: Val, sums: &[Val]) -> Vec<Val> {
-        let together = match self.source {
-            Source::Nibbles { .. } => 2,
-            Source::Unpacked(_) => 1,
-        };
+    /// Adds the first term of a block of each row where the vector is one of integers: a strip after another, whose integers stay in registers.
+    fn integers(&self, f: &mut Func, records: Records, block: &Block<'_>, sums: &[Val]) -> Vec<Val> {
+        let Block { shape, rows, k } = block;
+        let strips = (0..self.layout.size).step_by(STRIP as usize).map(|first| {
+            let column = f.i64(first.into());
+            let at = f.add(*k, column);
+            (first, records.block(f, shape, at))
+        });
+        let strips: Vec<(u32, Vec<Val>)> = strips.collect();
+        let mut sums = sums.to_vec();
+        for (n, some) in sums.chunks_mut(TOGETHER).enumerate() {
+            for (first, x) in &strips {
+                for (r, sum) in some.iter_mut().enumerate() {
+                    let r = (n * TOGETHER + r) as u32;
+                    let number = f.i64(r.into());
+                    let weights = Weights {
+                        block: self.layout.block,
+                        ptr: rows.block(f, number),
+                        first: *first as usize,
+                    };
+                    let integers = records.integers(f, shape, weights);
+                    let products = records.products(f, &integers, x);
+                    let scales = self.scales_of_strip(f, records, *first, r);
+                    for (product, scale) in products.iter().zip(scales) {
+                        *sum = f.fma(scale, *product, *sum);
+                    }
+                }
+            }
+        }
+        sums
+    }
+
+    /// The scales of the groups of a strip of row `r`, as products with records are multiplied with them.
+    fn scales_of_strip(&self, f: &mut Func, records: Records, first: u32, r: u32) -> Vec<Val> {
         let size = self.layout.groups.size as u32;
+        let groups = (first..first + STRIP).step_by(size as usize).map(|column| {
+            let group = f.i64((column / size).into());
+            self.scales.scale(f, r, group)
+        });
+        let groups: Vec<Val> = groups.collect();
+        records.scales(f, &groups)
+    }
+
+    /// Adds the first term of a block of each row where the vector is one of reals.
+    fn reals(&self, f: &mut Func, source: &Source, block: &Block<'_>, sums: &[Val]) -> Vec<Val> {
+        let (together, size) = (source.together(), self.layout.groups.size as u32);
         let (first, groups, step) = (f.i64(0), f.i64(self.layout.count().into()), f.i64(together.into()));
         f.for_loop(first..groups, step, sums, |f, group, sums| {
             let per_group = f.i64(size.into());
             let column = f.mul(group, per_group);
-            let at = f.add(k, column);
-            let x = shape.block(f, at, together * size);
-            let part = Part { rows, column, x: &x };
-            let products = self.products(f, shape, &part);
+            let at = f.add(block.k, column);
+            let x = block.shape.block(f, at, together * size);
+            let part = Part { block, column, x: &x };
+            let products = self.products(f, source, &part);
             let each = sums.iter().zip(products).enumerate().map(|(r, (sum, products))| {
                 let add = |sum: Val, (n, product): (usize, Val)| {
                     let n = f.i64(n as i64);
@@ -206,84 +265,14 @@ impl Groups {
         })
     }
 
-    /// The same where the vector is one of integers.
-    fn block_of_integers(&self, f: &mut Func, of: OfIntegers<'_>, rows: &BlockRows, k: Val, sums: &[Val]) -> Vec<Val> {
-        let OfIntegers { shape, records } = of;
-        let together = match self.source {
-            Source::Nibbles { .. } => 2,
-            Source::Unpacked(_) => 1,
-        };
-        let (first, end, step) = (
-            f.i64(0),
-            f.i64(self.layout.size.into()),
-            f.i64((together * STRIP).into()),
-        );
-        f.for_loop(first..end, step, sums, |f, column, sums| {
-            // Of each strip its first column, and what is read of the vector.
-            let strips: Vec<(Val, Vec<Val>, Val)> = (0..together)
-                .map(|n| {
-                    let shift = f.i64((n * STRIP).into());
-                    let column = f.add(column, shift);
-                    let at = f.add(k, column);
-                    let (x, scale) = (records.block(f, shape, at), records.scale(f, shape, at));
-                    (column, x, f.splat(scale, records.lanes))
-                })
-                .collect();
-            let row = |(r, sum): (usize, &Val)| {
-                let integers = self.strips(f, records, rows, column, r);
-                let strips = strips.iter().zip(integers);
-                strips.fold(*sum, |sum, ((column, x, scale), integers)| {
-                    let products = records.products(f, &integers, x);
-                    let scales = self.scales_of_strip(f, records, *column, r);
-                    products.iter().zip(scales).fold(sum, |sum, (product, of_groups)| {
-                        let product = f.mul(*product, *scale);
-                        f.fma(of_groups, product, sum)
-                    })
-                })
-            };
-            sums.iter().enumerate().map(row).collect()
-        })
-    }
-
-    /// The scales of the groups of a strip of row `r`, as products with records are multiplied with them.
-    fn scales_of_strip(&self, f: &mut Func, records: Records, column: Val, r: usize) -> Vec<Val> {
-        let size = f.i64(self.layout.groups.size as i64);
-        let first = f.udiv(column, size);
-        let groups = (0..STRIP / self.layout.groups.size as u32).map(|n| {
-            let n = f.i64(n.into());
-            let group = f.add(first, n);
-            self.scales.scale(f, r as u32, group)
-        });
-        let groups: Vec<Val> = groups.collect();
-        records.scales(f, &groups)
-    }
-
-    /// The integers of the strips of row `r` that are read together, as they are multiplied with records.
-    fn strips(&self, f: &mut Func, records: Records, rows: &BlockRows, column: Val, r: usize) -> Vec<Vec<Val>> {
-        match &self.source {
-            Source::Unpacked(integers) => {
-                let p = integers.place(f, r as u32, column);
-                vec![records.integers(f, layout::Integers::Bytes, p)]
-            }
-            Source::Nibbles { start, .. } => {
-                let (r, two) = (f.i64(r as i64), f.i64(2));
-                let block = rows.block(f, r);
-                let at = f.udiv(column, two);
-                let p = f.gep(block, at, Scalar::I8);
-                let p = byte(f, p, *start);
-                records.halves(f, p).to_vec()
-            }
-        }
-    }
-
     /// For each row, and each group of a part, a vector whose lanes add up to `q . x`. Rows take turns with every vector of `x`, so that
     /// few of these are in registers.
-    fn products(&self, f: &mut Func, shape: &Shape<'_>, part: &Part<'_>) -> Vec<Vec<Val>> {
-        let vectors = self.layout.groups.size / shape.lanes as usize;
-        let mut sums = vec![Vec::new(); part.rows.count as usize];
+    fn products(&self, f: &mut Func, source: &Source, part: &Part<'_>) -> Vec<Vec<Val>> {
+        let vectors = self.layout.groups.size / part.block.shape.lanes as usize;
+        let mut sums = vec![Vec::new(); part.block.rows.count as usize];
         for n in 0..vectors {
             for (r, sums) in sums.iter_mut().enumerate() {
-                let integers = self.integers(f, shape, part, [r, n]);
+                let integers = source.reals(f, part, [r, n]);
                 for (group, q) in integers.into_iter().enumerate() {
                     let x = part.x[group * vectors + n];
                     match sums.get_mut(group) {
@@ -295,11 +284,44 @@ impl Groups {
         }
         sums
     }
+}
 
-    /// Vector `n` of the integers of row `r`, of each group of a part.
-    fn integers(&self, f: &mut Func, shape: &Shape<'_>, part: &Part<'_>, [r, n]: [usize; 2]) -> Vec<Val> {
+impl Vector {
+    /// Lanes of the sums of a row.
+    fn lanes(&self, shape: &Shape<'_>) -> u32 {
+        match self {
+            Vector::Reals(_) => shape.lanes,
+            Vector::Integers(OfIntegers { records, .. }) => records.lanes,
+        }
+    }
+}
+
+impl Source {
+    fn new(f: &mut Func, shape: &Shape<'_>, layout: Grouped, rows: u32) -> Source {
+        // Halves of 32 bytes are strips of the vector.
+        let nibbles = layout.nibbles().filter(|_| layout.groups.size == STRIP as usize);
+        match nibbles {
+            Some(start) => Source::Nibbles {
+                start,
+                fifteen: opaque(f, 15),
+            },
+            None => Source::Unpacked(Integers::new(f, shape.target, layout, rows)),
+        }
+    }
+
+    /// Groups that are read together.
+    fn together(&self) -> u32 {
+        match self {
+            Source::Nibbles { .. } => 2,
+            Source::Unpacked(_) => 1,
+        }
+    }
+
+    /// Vector `n` of the integers of row `r`, of each group of a part, as reals.
+    fn reals(&self, f: &mut Func, part: &Part<'_>, [r, n]: [usize; 2]) -> Vec<Val> {
+        let shape = part.block.shape;
         let shift = n as i64 * i64::from(shape.lanes);
-        match &self.source {
+        match self {
             Source::Unpacked(integers) => {
                 let shift = f.i64(shift);
                 let at = f.add(part.column, shift);
@@ -307,7 +329,7 @@ impl Groups {
             }
             Source::Nibbles { start, fifteen } => {
                 let (r, two) = (f.i64(r as i64), f.i64(2));
-                let block = part.rows.block(f, r);
+                let block = part.block.rows.block(f, r);
                 let at = f.udiv(part.column, two);
                 let p = f.gep(block, at, Scalar::I8);
                 let p = byte(f, p, start + shift);

@@ -2,10 +2,11 @@
 
 use super::{dot::Dot, fixed, records::Records, shape::Shape};
 use crate::kernel::{Func, Scalar, Val};
+use seqc_formats::Block;
 
-/// The records of the vector, those that it has or others in fixed point, for weights as in [`Records::rounded`]; `None`: it is read as reals.
-pub(super) fn records(f: &mut Func, shape: &Shape<'_>, group: u32, offset: Option<f32>) -> Option<Records> {
-    let records = Records::rounded(shape, Dot::of(shape)?, group, offset);
+/// The records of the vector, those that it has or others in fixed point; `None`: it is read as reals.
+pub(super) fn records(f: &mut Func, shape: &Shape<'_>, block: &Block) -> Option<Records> {
+    let records = Records::rounded(shape, Dot::of(shape, block)?, block);
     if shape.rounded {
         return Some(records);
     }
@@ -14,23 +15,35 @@ pub(super) fn records(f: &mut Func, shape: &Shape<'_>, group: u32, offset: Optio
     Some(records)
 }
 
-/// The sums of so many consecutive elements of `x` each, times a factor; computed once for all rows. `records` are those of groups of so many.
+/// The sums of so many consecutive elements of `x` each, times a factor. `records` are those of groups of so many.
 pub(super) fn input_sums(f: &mut Func, shape: &Shape<'_>, records: Option<Records>, size: u32, factor: f32) -> Val {
-    let (zero, per_sum) = (f.i64(0), f.i64(size.into()));
-    let count = f.udiv(shape.k, per_sum);
-    let sums = f.stack_of(count, Scalar::F32);
     let factor = f.f32(factor);
-    f.for_each(zero, shape.k, size.into(), |f, k| {
+    of_groups(f, shape, size, |f, k| {
         let of_record = records.and_then(|records| records.sum(f, shape, k));
         let total = of_record.unwrap_or_else(|| {
             let vectors = shape.block(f, k, size);
             let total = vectors[1..].iter().fold(vectors[0], |sum, v| f.add(sum, *v));
             f.reduce_add(total)
         });
-        let total = f.mul(total, factor);
-        let at = f.udiv(k, per_sum);
-        let p = f.gep(sums, at, Scalar::F32);
-        f.store(total, p);
+        f.mul(total, factor)
+    })
+}
+
+/// The scales of the records in which so many consecutive elements each are.
+pub(super) fn input_scales(f: &mut Func, shape: &Shape<'_>, records: Records, size: u32) -> Val {
+    of_groups(f, shape, size, |f, k| records.scale(f, shape, k))
+}
+
+/// A number for so many consecutive elements of the vector each, which `number` makes for those from one on: computed once for all rows.
+fn of_groups(f: &mut Func, shape: &Shape<'_>, size: u32, mut number: impl FnMut(&mut Func, Val) -> Val) -> Val {
+    let (zero, per_group) = (f.i64(0), f.i64(size.into()));
+    let count = f.udiv(shape.k, per_group);
+    let numbers = f.stack_of(count, Scalar::F32);
+    f.for_each(zero, shape.k, size.into(), |f, k| {
+        let number = number(f, k);
+        let at = f.udiv(k, per_group);
+        let p = f.gep(numbers, at, Scalar::F32);
+        f.store(number, p);
     });
-    sums
+    numbers
 }

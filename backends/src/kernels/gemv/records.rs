@@ -11,11 +11,13 @@ use super::{
 use crate::{
     kernel::{Cast, Func, Scalar, Ty, Val},
     kernels::{
+        bits::{Strip, strip},
         dequant::byte,
-        layout::{Integers, STRIP},
+        layout::STRIP,
         rounded::Record,
     },
 };
+use seqc_formats::Block;
 
 /// Where records are.
 #[derive(Clone, Copy)]
@@ -24,6 +26,16 @@ enum Place {
     Rounded,
     /// On the stack.
     Fixed(Val),
+}
+
+/// A strip of weights.
+#[derive(Clone, Copy)]
+pub(super) struct Weights {
+    pub(super) block: &'static Block,
+    /// Where the block is.
+    pub(super) ptr: Val,
+    /// The strip's first weight, counted from the block's.
+    pub(super) first: usize,
 }
 
 /// How blocks of a row of weights are multiplied with the records of a vector.
@@ -41,20 +53,20 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Those of a vector that was rounded, for weights with a common scale for groups of so many; of integers of four bits, which are multiplied
-    /// as they are stored, `offset` is what is added to them.
-    pub(super) fn rounded(shape: &Shape<'_>, dot: Dot, group: u32, offset: Option<f32>) -> Records {
-        let bias = match (offset, dot) {
-            (Some(offset), _) => -offset as i64,
-            (None, Dot::Bytes(weights)) => weights.bias,
-            (None, Dot::Words(_)) => 0,
+    /// Those of a vector that was rounded.
+    pub(super) fn rounded(shape: &Shape<'_>, dot: Dot, block: &Block) -> Records {
+        // Integers of few bits are multiplied as they are stored.
+        let bias = match dot {
+            _ if block.bits() < 8 && block.levels.is_none() => -i64::from(block.offset),
+            Dot::Bytes(weights) => weights.bias,
+            Dot::Words(_) => 0,
         };
         Records {
             dot,
             digits: dot.digits(shape),
             place: Place::Rounded,
             bias,
-            group,
+            group: block.groups.map_or(STRIP, |groups| groups.size as u32),
             lanes: dot.lanes(shape),
         }
     }
@@ -216,12 +228,6 @@ impl Records {
         sums.into_iter().map(|sum| f.sub(none, sum)).collect()
     }
 
-    /// The product of a block with the integers of a stored one at `ptr`: lanes that add up to it, in units of the scale.
-    pub(super) fn product(&self, f: &mut Func, kind: Integers, ptr: Val, x: &[Val]) -> Val {
-        let integers = self.integers(f, kind, ptr);
-        self.products(f, &integers, x)[0]
-    }
-
     /// The products of a block with integers: lanes that add up to those of its groups, those of a group beside each other.
     pub(super) fn products(&self, f: &mut Func, integers: &[Val], x: &[Val]) -> Vec<Val> {
         let sums = self.sums_of(f, integers, x);
@@ -267,82 +273,19 @@ impl Records {
             .collect()
     }
 
-    /// The low and the high halves of 32 bytes as integers.
-    pub(super) fn halves(&self, f: &mut Func, ptr: Val) -> [Vec<Val>; 2] {
-        let (mut low, mut high) = (Vec::new(), Vec::new());
-        for at in (0..STRIP).step_by(self.entries() as usize) {
-            let bytes = self.stored(f, ptr, at, Cast::ZeroExtend);
-            let [l, h] = self.nibbles(f, bytes);
-            low.push(l);
-            high.push(h);
-        }
-        [low, high]
-    }
-
-    /// The integers of a stored block, in order, as they are multiplied.
-    pub(super) fn integers(&self, f: &mut Func, kind: Integers, ptr: Val) -> Vec<Val> {
-        let all = (0..STRIP).step_by(self.entries() as usize);
-        match (kind, self.dot) {
-            (Integers::Nibbles, Dot::Bytes(_)) => self.both_halves(f, ptr),
-            (Integers::Nibbles, Dot::Words(_)) => {
-                let half = (0..STRIP / 2).step_by(self.entries() as usize);
-                let parts = half.map(|at| {
-                    let bytes = self.stored(f, ptr, at, Cast::ZeroExtend);
-                    self.nibbles(f, bytes)
-                });
-                let parts: Vec<[Val; 2]> = parts.collect();
-                [0, 1].iter().flat_map(|n| parts.iter().map(|part| part[*n])).collect()
+    /// The integers of a strip of the block of weights at `ptr`, from weight `first` on, as they are multiplied.
+    pub(super) fn integers(&self, f: &mut Func, shape: &Shape<'_>, weights: Weights) -> Vec<Val> {
+        let Weights { block, ptr, first } = weights;
+        let bias = self.bias;
+        let q = strip(f, &shape.target.micro_kernels, Strip { block, first, bias }, ptr);
+        let part = |at: u32| {
+            let of_part: Vec<i64> = (at..at + self.entries()).map(i64::from).collect();
+            let part = f.shuffle(q, q, &of_part);
+            match self.dot {
+                Dot::Bytes(_) => part,
+                Dot::Words(_) => f.convert(Cast::SignExtend, part, Scalar::I16),
             }
-            (Integers::Bytes | Integers::Bits(_), _) => {
-                let part = |at: u32| {
-                    let q = self.stored(f, ptr, at, Cast::SignExtend);
-                    match self.dot {
-                        Dot::Bytes(weights) => weights.biased(f, q),
-                        Dot::Words(_) => q,
-                    }
-                };
-                all.map(part).collect()
-            }
-        }
-    }
-
-    /// A register of stored bytes.
-    fn stored(&self, f: &mut Func, ptr: Val, at: u32, widen: Cast) -> Val {
-        let p = byte(f, ptr, at.into());
-        let bytes = f.load(p, Ty::V(self.entries(), Scalar::I8));
-        match self.dot {
-            Dot::Bytes(_) => bytes,
-            Dot::Words(_) => f.convert(widen, bytes, Scalar::I16),
-        }
-    }
-
-    /// Low and high halves of bytes.
-    fn nibbles(&self, f: &mut Func, bytes: Val) -> [Val; 2] {
-        let (fifteen, four) = (f.int(bytes.ty, 15), f.int(bytes.ty, 4));
-        [f.and(bytes, fifteen), f.shr(bytes, four)]
-    }
-
-    /// The low halves of 16 bytes, then their high ones.
-    fn both_halves(&self, f: &mut Func, ptr: Val) -> Vec<Val> {
-        // Words of 32 bits twice, the second time moved: bits of other bytes are masked away.
-        let low = f.load(ptr, Ty::V(STRIP / 2, Scalar::I8));
-        let low = f.bitcast(low, Ty::V(STRIP / 8, Scalar::I32));
-        let words: Vec<i64> = (0..i64::from(STRIP / 8)).collect();
-        let both: Vec<i64> = words.iter().chain(&words).copied().collect();
-        let moves: Vec<i64> = both
-            .iter()
-            .enumerate()
-            .map(|(n, _)| if n < words.len() { 0 } else { 4 })
-            .collect();
-        let parts = both.chunks(self.lanes as usize).zip(moves.chunks(self.lanes as usize));
-        let part = |(words, moves): (&[i64], &[i64])| {
-            let words = f.shuffle(low, low, words);
-            let moves = f.lanes(Scalar::I32, moves);
-            let moved = f.shr(words, moves);
-            let moved = f.bitcast(moved, self.register());
-            let fifteen = f.int(moved.ty, 15);
-            f.and(moved, fifteen)
         };
-        parts.map(part).collect()
+        (0..STRIP).step_by(self.entries() as usize).map(part).collect()
     }
 }

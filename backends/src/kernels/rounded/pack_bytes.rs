@@ -4,14 +4,14 @@ use super::Packed;
 use crate::{
     kernel::{Cast, Func, Module, Scalar, Ty, Val},
     kernels::{
-        bits::strip,
+        bits::{self, strip},
         dequant::{byte, half_to_float, power_to_float},
         group_scales::GroupScales,
         lanes::transpose,
-        layout::{self, Block, Blocks, Grouped, Layout, STRIP, layout},
+        layout::{Block, Blocks, Grouped, Layout, STRIP, layout},
         unpack,
     },
-    targets::Levels,
+    targets::{MicroKernels, TargetInfo},
 };
 use seqc_formats::{Encoding, Unit};
 
@@ -26,7 +26,7 @@ const FOURS: u32 = STRIP / FOUR;
 /// behind another; `k0` and `kc` are multiples of a block. Rows from `rows` on are the last one again.
 pub(crate) fn pack_bytes(
     module: &mut Module,
-    levels: Levels,
+    target: &TargetInfo,
     packed: Packed,
     encoding: Encoding,
     panel: u32,
@@ -43,13 +43,13 @@ pub(crate) fn pack_bytes(
     let lanes = packed.lanes;
     let pack = Pack {
         encoding,
-        levels,
+        micro_kernels: target.micro_kernels,
         packed,
         source: match blocks {
             Blocks::Short(block) => Source::Short(block),
             Blocks::Grouped(grouped) => Source::Grouped {
                 grouped,
-                integers: unpack::Integers::new(&mut f, levels, grouped, lanes, lanes),
+                integers: unpack::Integers::new(&mut f, target, grouped, lanes),
                 scales: GroupScales::new(&mut f, grouped, lanes, lanes),
             },
         },
@@ -77,7 +77,7 @@ pub(super) fn row_starts(f: &mut Func, lanes: u32, number: Val) -> Vec<Val> {
 
 struct Pack {
     encoding: Encoding,
-    levels: Levels,
+    micro_kernels: MicroKernels,
     packed: Packed,
     source: Source,
 }
@@ -180,7 +180,9 @@ impl Pack {
 
     /// A block of a strip with a scale of its own.
     fn short(&self, f: &mut Func, block: Block, blocks: &[Val]) -> Strip {
-        let integers = blocks.iter().map(|ptr| self.integers(f, block, *ptr)).collect();
+        let whole = bits::Strip::whole(block.description);
+        let integers = blocks.iter().map(|ptr| strip(f, &self.micro_kernels, whole, *ptr));
+        let integers = integers.collect();
         // A number at a byte of the block of each row.
         let of_rows = |f: &mut Func, at: i64, scalar: Scalar| {
             let mut all = f.zero(Ty::V(self.packed.lanes, scalar));
@@ -237,33 +239,6 @@ impl Pack {
                 if let Some(values) = values {
                     let p = byte(f, to, at);
                     f.store(*values, p);
-                }
-            }
-        }
-    }
-
-    /// The integers of a block of one strip, a signed byte each.
-    fn integers(&self, f: &mut Func, block: Block, ptr: Val) -> Val {
-        match block.integers {
-            layout::Integers::Bytes => {
-                let p = byte(f, ptr, block.start);
-                f.load(p, Ty::V(STRIP, Scalar::I8))
-            }
-            layout::Integers::Bits(block) => strip(f, self.levels, block, ptr, 0),
-            layout::Integers::Nibbles => {
-                let p = byte(f, ptr, block.start);
-                let bytes = f.load(p, Ty::V(STRIP / 2, Scalar::I8));
-                let (fifteen, four) = (f.int(bytes.ty, 15), f.int(bytes.ty, 4));
-                let (low, high) = (f.and(bytes, fifteen), f.shr(bytes, four));
-                let all: Vec<i64> = (0..STRIP.into()).collect();
-                let q = f.shuffle(low, high, &all);
-                match block.offset {
-                    None => q,
-                    Some(offset) => {
-                        debug_assert_eq!(offset.fract(), 0.0, "{} has whole numbers", self.encoding);
-                        let offset = f.int(q.ty, offset as i64);
-                        f.add(q, offset)
-                    }
                 }
             }
         }

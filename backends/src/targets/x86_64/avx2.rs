@@ -5,6 +5,17 @@ use crate::kernel::{Func, Intrinsic, Scalar, Ty, Val};
 /// Words of a register.
 const WORDS: u32 = 16;
 
+/// Words of 32 bits twice, the second time moved: bits of other bytes are masked away.
+pub(super) fn nibbles(f: &mut Func, bytes: Val) -> Val {
+    let words = f.bitcast(bytes, Ty::V(4, Scalar::I32));
+    let twice = f.shuffle(words, words, &[0, 1, 2, 3, 0, 1, 2, 3]);
+    let places = f.lanes(Scalar::I32, &[0, 0, 0, 0, 4, 4, 4, 4]);
+    let moved = f.shr(twice, places);
+    let moved = f.bitcast(moved, Ty::V(32, Scalar::I8));
+    let fifteen = f.int(moved.ty, 15);
+    f.and(moved, fifteen)
+}
+
 /// One instruction, which looks up in each half of a register.
 pub(super) fn levels(f: &mut Func, places: Val, levels: &[i8; 16]) -> Val {
     let table = levels.map(i64::from).repeat(2);

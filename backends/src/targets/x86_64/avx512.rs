@@ -8,6 +8,7 @@ use crate::{
     },
     targets::{PORTABLE, Scaling},
 };
+use seqc_formats::Block;
 
 /// `f32` lanes of a register.
 const LANES: u32 = 16;
@@ -37,6 +38,12 @@ pub(super) fn scaled_nibbles(f: &mut Func, bytes: Val, scaling: Scaling) -> [Val
     let four = f.int(bytes.ty, 4);
     let high = f.shr(bytes, four);
     [bytes, high].map(|q| f.intrinsic(Intrinsic::Permute, &[table, q]))
+}
+
+/// All but blocks whose integers a look-up makes reals ([`low_nibbles`]), which takes no longer.
+pub(super) fn fixed_point(block: &Block) -> bool {
+    let of_nibbles = block.bits() == 4 && block.levels.is_none();
+    !(of_nibbles && block.groups.is_none())
 }
 
 /// One instruction: the weights have no sign.

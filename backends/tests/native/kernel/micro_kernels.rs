@@ -104,6 +104,41 @@ fn scaled_nibbles_of_every_target_are_the_portable_ones() {
 }
 
 #[test]
+fn bytes_of_nibbles_and_their_levels_of_every_target_are_the_portable_ones() {
+    let all: Vec<u8> = (0..=255).collect();
+    let levels = std::array::from_fn(|i| (16 * i) as i8 - 128);
+    for target in &TargetInfo::ALL {
+        for half in [0..16, 16..32] {
+            let half: Vec<i64> = half.collect();
+            let words = |micro_kernels: &MicroKernels, are_levels: bool| {
+                let module = map(Ty::V(4, Scalar::I32), |f, x| {
+                    let sixteen = f.bitcast(x, Ty::V(16, Scalar::I8));
+                    let mut q = (micro_kernels.nibbles)(f, sixteen);
+                    if are_levels {
+                        q = (micro_kernels.levels)(f, q, &levels);
+                    }
+                    let q = f.shuffle(q, q, &half);
+                    f.bitcast(q, x.ty)
+                });
+                let words = run(&module, all.clone());
+                words.into_iter().map(f32::to_bits).collect::<Vec<u32>>()
+            };
+            for are_levels in [false, true] {
+                let own = words(&target.micro_kernels, are_levels);
+                assert_eq!(
+                    own,
+                    words(&PORTABLE.micro_kernels, are_levels),
+                    "{}",
+                    target.machine.name
+                );
+            }
+            let first = words(&target.micro_kernels, false)[0].to_le_bytes();
+            assert_eq!(first, if half[0] == 0 { [0, 1, 2, 3] } else { [0; 4] });
+        }
+    }
+}
+
+#[test]
 fn powers_of_two_of_every_target_are_the_portable_ones() {
     let normal: Vec<f32> = (0..4096).map(|n| -124.4 + n as f32 * (252.3 / 4096.0)).collect();
     let limits = [f32::NEG_INFINITY, f32::NAN, -1000.0, -151.0, 0.0, -0.0, -1.0, -125.0];
