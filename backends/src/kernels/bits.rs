@@ -15,6 +15,8 @@ pub(super) struct Strip {
     pub(super) first: usize,
     /// What is added to the integers beside their offset.
     pub(super) bias: i64,
+    /// The bit of a byte where they are to lie; of integers that nothing is added to it may be another than the lowest.
+    pub(super) place: usize,
 }
 
 impl Strip {
@@ -24,13 +26,14 @@ impl Strip {
             block,
             first: 0,
             bias: 0,
+            place: 0,
         }
     }
 }
 
 /// The integers of a strip of the block at `ptr`, their offset and a bias added, or the levels that they stand for with that: a byte each.
 pub(super) fn strip(f: &mut Func, micro_kernels: &MicroKernels, strip: Strip, ptr: Val) -> Val {
-    let Strip { block, first, bias } = strip;
+    let Strip { block, first, bias, .. } = strip;
     let q = low(f, micro_kernels, strip, ptr);
     if let Some(levels) = block.levels {
         return (micro_kernels.levels)(f, q, &levels.map(|level| level.wrapping_add(bias as i8)));
@@ -60,7 +63,7 @@ fn lanes_of(f: &mut Func, bytes: Val, number: i64) -> Val {
 fn low(f: &mut Func, micro_kernels: &MicroKernels, strip: Strip, ptr: Val) -> Val {
     let (bits, half) = (strip.block.low, STRIP / 2);
     if (bits.bits, bits.run) != (4, half as usize) {
-        return field(f, ptr, bits, strip.first, 0);
+        return field(f, ptr, bits, strip.first, strip.place);
     }
     let (at, _) = bits.place(strip.first);
     let p = byte(f, ptr, at as i64);

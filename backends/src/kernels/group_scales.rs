@@ -117,6 +117,17 @@ impl GroupScales {
         self.of_group(f, self.scales, r, group)
     }
 
+    /// Those of group `first` of row `r` and the next one, in the halves of a vector.
+    pub(super) fn of_two(&self, f: &mut Func, r: u32, first: u32) -> Val {
+        let both = [first, first + 1].map(|group| {
+            let group = f.i64(group.into());
+            self.scale(f, r, group)
+        });
+        let (half, lanes) = (i64::from(self.lanes / 2), i64::from(self.lanes));
+        let halves: Vec<i64> = (0..half).chain(lanes..lanes + half).collect();
+        f.shuffle(both[0], both[1], &halves)
+    }
+
     /// All that makes numbers of the integers of a group of row `r`.
     pub(super) fn scaling(&self, f: &mut Func, r: u32, group: Val) -> Scaling {
         Scaling {

@@ -45,7 +45,7 @@ impl Strips<'_> {
     fn new<'m>(f: &mut Func, target: &'m TargetInfo, layout: Blocks, rows: u32) -> Strips<'m> {
         let source = match layout {
             Blocks::Short(block) => Source::Short(block),
-            Blocks::Grouped(grouped) => Source::Grouped(grouped, Unpacked::new(f, target, grouped, rows)),
+            Blocks::Grouped(grouped) => Source::Grouped(grouped, Unpacked::new(f, grouped, target.machine.lanes, rows)),
         };
         Strips { target, source }
     }
@@ -67,7 +67,7 @@ impl Strips<'_> {
             }
             Source::Grouped(grouped, unpacked) => {
                 let (size, strip) = (f.i64(grouped.size.into()), f.i64(STRIP.into()));
-                unpacked.unpack(f, rows);
+                unpacked.unpack(f, &self.target.micro_kernels, rows);
                 f.for_loop(zero..size, strip, init, |f, column, carried| {
                     let weights: Vec<Vec<Val>> = (0..rows.count).map(|r| unpacked.weights(f, r, column)).collect();
                     body(f, column, &weights, carried)

@@ -11,13 +11,12 @@ use super::{
 };
 use crate::{
     kernel::{Cast, Cmp, Func, Scalar, Ty, Val},
-    targets::{MicroKernels, TargetInfo},
+    targets::MicroKernels,
 };
 
 /// Memory on the stack for the integers of a block of some rows: a byte each, the offset added.
 pub(super) struct Integers {
     layout: Grouped,
-    micro_kernels: MicroKernels,
     /// `f32` lanes of a vector.
     lanes: u32,
     bytes: Val,
@@ -25,25 +24,23 @@ pub(super) struct Integers {
 
 impl Integers {
     /// Memory for a block of each of `rows` rows.
-    pub(super) fn new(f: &mut Func, target: &TargetInfo, layout: Grouped, rows: u32) -> Integers {
+    pub(super) fn new(f: &mut Func, layout: Grouped, lanes: u32, rows: u32) -> Integers {
         let bytes = f.i64((layout.size * rows).into());
         Integers {
             layout,
-            micro_kernels: target.micro_kernels,
-            lanes: target.machine.lanes,
+            lanes,
             bytes: f.stack_of(bytes, Scalar::I8),
         }
     }
 
     /// Puts the integers of a block of row `r` together.
-    pub(super) fn unpack(&self, f: &mut Func, block: Val, r: Val) {
+    pub(super) fn unpack(&self, f: &mut Func, micro_kernels: &MicroKernels, block: Val, r: Val) {
         self.store(f, r, |f, first| {
             let of = Strip {
-                block: self.layout.block,
                 first,
-                bias: 0,
+                ..Strip::whole(self.layout.block)
             };
-            strip(f, &self.micro_kernels, of, block)
+            strip(f, micro_kernels, of, block)
         });
     }
 
@@ -95,20 +92,20 @@ pub(super) struct Unpacked {
 
 impl Unpacked {
     /// Memory for a block of each of `rows` rows.
-    pub(super) fn new(f: &mut Func, target: &TargetInfo, layout: Grouped, rows: u32) -> Unpacked {
+    pub(super) fn new(f: &mut Func, layout: Grouped, lanes: u32, rows: u32) -> Unpacked {
         Unpacked {
             layout,
-            integers: Integers::new(f, target, layout, rows),
-            scales: GroupScales::new(f, layout, target.machine.lanes, rows),
+            integers: Integers::new(f, layout, lanes, rows),
+            scales: GroupScales::new(f, layout, lanes, rows),
         }
     }
 
     /// Unpacks the block of each row; zeros of those that do not exist.
-    pub(super) fn unpack(&self, f: &mut Func, rows: &BlockRows) {
+    pub(super) fn unpack(&self, f: &mut Func, micro_kernels: &MicroKernels, rows: &BlockRows) {
         let (first, count) = (f.i64(0), f.i64(rows.count.into()));
         let read = |f: &mut Func, r: Val| {
             let block = rows.block(f, r);
-            self.integers.unpack(f, block, r);
+            self.integers.unpack(f, micro_kernels, block, r);
             self.scales.unpack(f, block, r);
             Vec::new()
         };

@@ -97,7 +97,7 @@ impl Groups {
         let vector = match records {
             Some(records) => Vector::Integers(OfIntegers {
                 records,
-                scales: input_scales(f, shape, records, size),
+                scales: input_scales(f, shape, records, layout),
             }),
             None => Vector::Reals(Source::new(f, shape, layout, rows)),
         };
@@ -177,7 +177,9 @@ impl Groups {
             let ptr = block.rows.block(f, r);
             let Scaling { mut scale, minimum } = self.scales.read(f, ptr);
             match &self.vector {
-                Vector::Reals(Source::Unpacked(integers)) => integers.unpack(f, ptr, r),
+                Vector::Reals(Source::Unpacked(integers)) => {
+                    integers.unpack(f, &block.shape.target.micro_kernels, ptr, r)
+                }
                 Vector::Reals(Source::Nibbles { .. }) => {}
                 Vector::Integers(OfIntegers { scales, .. }) => {
                     let of_records = of_groups(f, *scales);
@@ -230,15 +232,18 @@ impl Groups {
         sums
     }
 
-    /// The scales of the groups of a strip of row `r`, as products with records are multiplied with them.
+    /// The scales of the groups of a strip of row `r`, one for each register of products, or two in the halves of one.
     fn scales_of_strip(&self, f: &mut Func, records: Records, first: u32, r: u32) -> Vec<Val> {
         let size = self.layout.groups.size as u32;
-        let groups = (first..first + STRIP).step_by(size as usize).map(|column| {
-            let group = f.i64((column / size).into());
+        let groups = first / size..(first + STRIP) / size;
+        if records.sums() < groups.len() as u32 {
+            return vec![self.scales.of_two(f, r, groups.start)];
+        }
+        let scale = |group: u32| {
+            let group = f.i64(group.into());
             self.scales.scale(f, r, group)
-        });
-        let groups: Vec<Val> = groups.collect();
-        records.scales(f, &groups)
+        };
+        groups.map(scale).collect()
     }
 
     /// Adds the first term of a block of each row where the vector is one of reals.
@@ -305,7 +310,7 @@ impl Source {
                 start,
                 fifteen: opaque(f, 15),
             },
-            None => Source::Unpacked(Integers::new(f, shape.target, layout, rows)),
+            None => Source::Unpacked(Integers::new(f, layout, shape.lanes, rows)),
         }
     }
 

@@ -1,7 +1,10 @@
 //! What is read of the vector of a product with blocks.
 
 use super::{dot::Dot, fixed, records::Records, shape::Shape};
-use crate::kernel::{Func, Scalar, Val};
+use crate::{
+    kernel::{Func, Scalar, Ty, Val},
+    kernels::layout::Grouped,
+};
 use seqc_formats::Block;
 
 /// The records of the vector, those that it has or others in fixed point; `None`: it is read as reals.
@@ -29,9 +32,24 @@ pub(super) fn input_sums(f: &mut Func, shape: &Shape<'_>, records: Option<Record
     })
 }
 
-/// The scales of the records in which so many consecutive elements each are.
-pub(super) fn input_scales(f: &mut Func, shape: &Shape<'_>, records: Records, size: u32) -> Val {
-    of_groups(f, shape, size, |f, k| records.scale(f, shape, k))
+/// For groups of blocks the scales of their records, over the powers of two by which integers of weights are too large ([`Records::place`]).
+pub(super) fn input_scales(f: &mut Func, shape: &Shape<'_>, records: Records, layout: Grouped) -> Val {
+    let size = layout.groups.size as u32;
+    let inverse = |group: u32| 0.5_f32.powi(records.place(layout.block, (group * size) as usize) as i32);
+    let factors: Vec<f32> = (0..layout.count()).map(inverse).collect();
+    let scales = of_groups(f, shape, size, |f, k| records.scale(f, shape, k));
+    let (zero, per_group) = (f.i64(0), f.i64(size.into()));
+    if factors.iter().any(|factor| *factor != 1.0) {
+        f.for_each(zero, shape.k, layout.size.into(), |f, k| {
+            let group = f.udiv(k, per_group);
+            let p = f.gep(scales, group, Scalar::F32);
+            let of_block = f.load(p, Ty::V(layout.count(), Scalar::F32));
+            let factors = f.float_lanes(&factors);
+            let of_block = f.mul(of_block, factors);
+            f.store(of_block, p);
+        });
+    }
+    scales
 }
 
 /// A number for so many consecutive elements of the vector each, which `number` makes for those from one on: computed once for all rows.

@@ -48,6 +48,8 @@ pub(super) struct Records {
     bias: i64,
     /// Integers with a common scale: 16 or 32.
     group: u32,
+    /// Whether integers are multiplied where they lie in their bytes, times powers of two.
+    in_place: bool,
     /// Lanes of a product.
     pub(super) lanes: u32,
 }
@@ -55,6 +57,8 @@ pub(super) struct Records {
 impl Records {
     /// Those of a vector that was rounded.
     pub(super) fn rounded(shape: &Shape<'_>, dot: Dot, block: &Block) -> Records {
+        let alone =
+            block.high.is_none() && block.levels.is_none() && block.offset == 0 && block.low.run >= STRIP as usize;
         // Integers of few bits are multiplied as they are stored.
         let bias = match dot {
             _ if block.bits() < 8 && block.levels.is_none() => -i64::from(block.offset),
@@ -67,6 +71,7 @@ impl Records {
             place: Place::Rounded,
             bias,
             group: block.groups.map_or(STRIP, |groups| groups.size as u32),
+            in_place: matches!(dot, Dot::Bytes(weights) if weights.take_any_byte()) && alone,
             lanes: dot.lanes(shape),
         }
     }
@@ -260,24 +265,21 @@ impl Records {
         starts.iter().enumerate().map(sum).collect()
     }
 
-    /// The factors of [`Records::products`], of scales of groups in all lanes.
-    pub(super) fn scales(&self, f: &mut Func, groups: &[Val]) -> Vec<Val> {
-        if groups.len() == self.sums() as usize {
-            return groups.to_vec();
-        }
-        let (half, lanes) = (i64::from(self.lanes / 2), i64::from(self.lanes));
-        let both: Vec<i64> = (0..half).chain(lanes..lanes + half).collect();
-        groups
-            .chunks(2)
-            .map(|pair| f.shuffle(pair[0], pair[1], &both))
-            .collect()
+    /// The bit of their bytes where the integers from weight `first` of a block on are multiplied.
+    pub(super) fn place(&self, block: &Block, first: usize) -> usize {
+        if self.in_place { block.low.place(first).1 } else { 0 }
     }
 
     /// The integers of a strip of the block of weights at `ptr`, from weight `first` on, as they are multiplied.
     pub(super) fn integers(&self, f: &mut Func, shape: &Shape<'_>, weights: Weights) -> Vec<Val> {
         let Weights { block, ptr, first } = weights;
-        let bias = self.bias;
-        let q = strip(f, &shape.target.micro_kernels, Strip { block, first, bias }, ptr);
+        let of = Strip {
+            block,
+            first,
+            bias: self.bias,
+            place: self.place(block, first),
+        };
+        let q = strip(f, &shape.target.micro_kernels, of, ptr);
         let part = |at: u32| {
             let of_part: Vec<i64> = (at..at + self.entries()).map(i64::from).collect();
             let part = f.shuffle(q, q, &of_part);

@@ -217,6 +217,11 @@ impl ByteWeights {
         (0..self.digits()).map(digit).collect()
     }
 
+    /// Whether weights are bytes without a sign, and any of them may be as large as such.
+    pub(super) fn take_any_byte(&self) -> bool {
+        self.products.bias == Record::BIAS && self.words.is_none()
+    }
+
     /// Integers of weights with their bias.
     pub(super) fn biased(&self, f: &mut Func, q: Val) -> Val {
         let bias = f.int(q.ty, if self.bias == 128 { -128 } else { self.bias });

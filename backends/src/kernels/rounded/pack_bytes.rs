@@ -43,13 +43,13 @@ pub(crate) fn pack_bytes(
     let lanes = packed.lanes;
     let pack = Pack {
         encoding,
-        micro_kernels: target.micro_kernels,
+        micro_kernels: &target.micro_kernels,
         packed,
         source: match blocks {
             Blocks::Short(block) => Source::Short(block),
             Blocks::Grouped(grouped) => Source::Grouped {
                 grouped,
-                integers: unpack::Integers::new(&mut f, target, grouped, lanes),
+                integers: unpack::Integers::new(&mut f, grouped, lanes, lanes),
                 scales: GroupScales::new(&mut f, grouped, lanes, lanes),
             },
         },
@@ -75,9 +75,9 @@ pub(super) fn row_starts(f: &mut Func, lanes: u32, number: Val) -> Vec<Val> {
     (0..lanes).map(start).collect()
 }
 
-struct Pack {
+struct Pack<'t> {
     encoding: Encoding,
-    micro_kernels: MicroKernels,
+    micro_kernels: &'t MicroKernels,
     packed: Packed,
     source: Source,
 }
@@ -100,7 +100,7 @@ struct Strip {
     scales: Vec<[Option<Val>; 2]>,
 }
 
-impl Pack {
+impl Pack<'_> {
     /// The rows of vector `number` of the panel.
     fn vector(&self, f: &mut Func, number: Val) {
         let (k0, kc, out) = (f.param(3), f.param(4), f.param(5));
@@ -154,7 +154,7 @@ impl Pack {
             } => {
                 for (r, block) in blocks.iter().enumerate() {
                     let r = f.i64(r as i64);
-                    integers.unpack(f, *block, r);
+                    integers.unpack(f, self.micro_kernels, *block, r);
                     scales.unpack(f, *block, r);
                 }
                 let size = f.i64(grouped.size.into());
@@ -181,7 +181,7 @@ impl Pack {
     /// A block of a strip with a scale of its own.
     fn short(&self, f: &mut Func, block: Block, blocks: &[Val]) -> Strip {
         let whole = bits::Strip::whole(block.description);
-        let integers = blocks.iter().map(|ptr| strip(f, &self.micro_kernels, whole, *ptr));
+        let integers = blocks.iter().map(|ptr| strip(f, self.micro_kernels, whole, *ptr));
         let integers = integers.collect();
         // A number at a byte of the block of each row.
         let of_rows = |f: &mut Func, at: i64, scalar: Scalar| {

@@ -106,7 +106,7 @@ fn scaled_nibbles_of_every_target_are_the_portable_ones() {
 #[test]
 fn bytes_of_nibbles_and_their_levels_of_every_target_are_the_portable_ones() {
     let all: Vec<u8> = (0..=255).collect();
-    let levels = std::array::from_fn(|i| (16 * i) as i8 - 128);
+    let levels = std::array::from_fn(|i| (16 * i as i32 - 128) as i8);
     for target in &TargetInfo::ALL {
         for half in [0..16, 16..32] {
             let half: Vec<i64> = half.collect();
@@ -118,7 +118,7 @@ fn bytes_of_nibbles_and_their_levels_of_every_target_are_the_portable_ones() {
                         q = (micro_kernels.levels)(f, q, &levels);
                     }
                     let q = f.shuffle(q, q, &half);
-                    f.bitcast(q, x.ty)
+                    f.bitcast(q, x.ty.with(Scalar::F32))
                 });
                 let words = run(&module, all.clone());
                 words.into_iter().map(f32::to_bits).collect::<Vec<u32>>()
