@@ -81,7 +81,10 @@ impl Config {
         let mut both = root.clone();
         // What is quantised is said once for all.
         both.retain(|name, value| name != "model_type" && (!value.is_object() || QUANTISED.contains(&name.as_str())));
-        both.extend(inner.clone().into_iter().filter(|(_, value)| !value.is_null()));
+        // A null of the part hides nothing that the whole says.
+        let says = |name: &String, value: &Value| !value.is_null() || !both.contains_key(name);
+        let said: Vec<_> = inner.iter().filter(|(name, value)| says(name, value)).collect();
+        both.extend(said.into_iter().map(|(name, value)| (name.clone(), value.clone())));
         let shared = SHARED.iter().filter_map(|name| root.get_key_value(*name));
         both.extend(shared.map(|(name, value)| (name.clone(), value.clone())));
         Some(Config {
@@ -127,6 +130,14 @@ impl Config {
         match self.get(key) {
             Ok(Some(Known::Str(s))) => Some(s),
             _ => None,
+        }
+    }
+
+    /// True where the key is there and null.
+    pub(super) fn is_null(&self, key: &str) -> bool {
+        match &self.kind {
+            Kind::Json(root) => entry(root, key).is_some_and(Value::is_null),
+            Kind::Gguf(_) => false,
         }
     }
 
@@ -176,10 +187,13 @@ fn is_read(says: &Value) -> bool {
     }
 }
 
-fn walk<'v>(root: &'v Value, key: &str) -> Option<&'v Value> {
+fn entry<'v>(root: &'v Value, key: &str) -> Option<&'v Value> {
     let whole = root.get(key);
-    let found = whole.or_else(|| key.split('.').try_fold(root, |at, part| at.get(part)))?;
-    (!found.is_null()).then_some(found)
+    whole.or_else(|| key.split('.').try_fold(root, |at, part| at.get(part)))
+}
+
+fn walk<'v>(root: &'v Value, key: &str) -> Option<&'v Value> {
+    entry(root, key).filter(|found| !found.is_null())
 }
 
 fn of_json(value: &Value, key: &str) -> Result<Known, String> {

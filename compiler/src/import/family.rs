@@ -258,13 +258,16 @@ impl ConfigEnv<'_> {
         }
     }
 
+    /// `get("key", missing, null)`: a value of the configuration, or one for a key that is missing, and one for a key that is null.
     fn get(&self, args: &[Expr], span: Span) -> Result<Known, Problem> {
         let key = self.key(args, span)?;
-        let found = self.config.get(&key).map_err(|m| Problem::new(span, m))?;
-        match (found, args.get(1)) {
-            (Some(value), _) => Ok(value),
-            (None, Some(default)) => known::evaluate(default, self),
-            (None, None) => Err(Problem::new(span, format!("there is no `{key}`"))),
+        if let Some(value) = self.config.get(&key).map_err(|m| Problem::new(span, m))? {
+            return Ok(value);
+        }
+        let of_null = args.get(2).filter(|_| self.config.is_null(&key));
+        match of_null.or(args.get(1)) {
+            Some(default) => known::evaluate(default, self),
+            None => Err(Problem::new(span, format!("there is no `{key}`"))),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Checkpoint directories as they occur in practice: with too many tensors, quantised, cut, renamed, or without what is needed.
 
+mod configurations;
 mod encoder;
 mod family_files;
 mod parts;
