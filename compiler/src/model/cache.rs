@@ -64,7 +64,10 @@ impl Site<'_> {
         instances: &mut [Instance],
     ) -> Result<Vec<CacheEntry>, Vec<Diagnostic>> {
         let mut said = vec![Said::default(); instances.len()];
-        let (mut resolved, mut problems) = (Vec::new(), Vec::new());
+        let (mut resolved, mut problems) = (Vec::new(), self.for_all_twice(entries));
+        if !problems.is_empty() {
+            return Err(problems);
+        }
         for entry in entries {
             match self.entry(entry, instances, &mut said) {
                 Ok(entry) => resolved.push(entry),
@@ -169,6 +172,24 @@ impl Site<'_> {
 
     fn place(&self, span: Span) -> Place {
         Place::new(self.names.file, span)
+    }
+
+    /// Entries for all attentions that say the same of them as one before.
+    fn for_all_twice(&self, entries: &[Cache]) -> Vec<Diagnostic> {
+        let spans = |of: fn(&Cache) -> Option<Span>| entries.iter().filter(|e| e.on.is_none()).filter_map(of);
+        let types = spans(|entry| Some(entry.ty.as_ref()?.span));
+        let policies = spans(|entry| Some(entry.policy.as_ref()?.span));
+        let of = |what: &str, all: &[Span]| match all {
+            [first, second, ..] => {
+                let message = format!("two entries of `cache` give all attentions a {what}");
+                let d = Diagnostic::new("two-policies", self.place(*second), message);
+                let d = d.note(self.place(*first), "the other one");
+                vec![d.help("leave one of them out, or say under `on:` which attentions each is for")]
+            }
+            _ => Vec::new(),
+        };
+        let (types, policies): (Vec<_>, Vec<_>) = (types.collect(), policies.collect());
+        [of("type", &types), of("policy", &policies)].concat()
     }
 
     fn twice(&self, what: &str, path: &str, [here, before]: [Span; 2]) -> Diagnostic {

@@ -158,6 +158,11 @@ pub(super) fn bodies() -> Vec<Case> {
             "two-values",
             "  size = max(prev(size; init = 4), prev(size; init = 8))\n  keep(slot < size)",
         ),
+        of(
+            "see-too-far",
+            "bad-size",
+            "  see(age < recent)\n  see(age >= recent; query = 5e6, key = 0)",
+        ),
         of("blocks-missing", "no-blocks", "  see(top(sum(c: query[c]); k = 2))"),
         of(
             "blocks-below",
@@ -347,6 +352,7 @@ pub(super) fn entries() -> Vec<Case> {
             "two-policies",
             "[{policy: mine}, {policy: mine, on: second}]",
         ),
+        entry("policy-two-for-all", "two-policies", "[{type: f16}, {type: int8}]"),
         entry("policy-two-types", "two-policies", "[{type: f16}, {type: bf16, on: 1}]"),
         entry("policy-on-nothing", "no-attention", "[{policy: mine, on: atention}]"),
         entry(

@@ -256,6 +256,13 @@ fn of_unused() -> Vec<String> {
         Err(wrong) => panic!("{}", shown(&wrong, &sources, &dir)),
     };
     insta::assert_snapshot!("unused", shown(&warnings, &sources, &dir));
+    let cache = "cache mine(; recent = 4) {\n  blocks(size = 4)\n  keep(age < recent)\n}\n";
+    write(&dir.join("layer.seq"), cache.as_bytes());
+    write(&dir.join("model.yaml"), caches::MODEL.as_bytes());
+    let mut sources = Sources::default();
+    let built = model::read(&dir.join("model.yaml"), &mut sources, &ReadOptions::default());
+    let warnings = built.map_or_else(|wrong| wrong, |built| built.warnings());
+    insta::assert_snapshot!("unused-blocks", shown(&warnings, &sources, &dir));
     vec!["unused".to_owned()]
 }
 

@@ -3,7 +3,7 @@
 use super::{
     super::{cx::Cx, val::Val},
     choose::{Called, always, name_of},
-    state::{Class, DefinitionId, Level, Scope, Stage},
+    state::{Class, Level, Scope, Stage},
     words,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 use seqc_grammar::ast::{Expr, ExprKind, NamedArg};
 use seqc_ir::{
     PairExpr,
-    policy::{Along, Blocks, CLOSED, Channels, Coding, Eviction, MEMORIES, Sight},
+    policy::{Along, Blocks, Channels, Coding, Eviction, Sight},
 };
 
 /// Most tokens of a group, which every other group divides.
@@ -102,12 +102,14 @@ impl Cx<'_> {
         });
         let key = call.option("key").map(|e| {
             let scope = Scope::new(Stage::Close, Level::Entry);
-            self.number(e, scope)
-                .filter(|key| self.follows_from_entry(key, e) && self.follows_from_place(key, e))
+            self.number(e, scope).filter(|key| {
+                self.follows_from_entry(key, e) && self.follows_from_place(key, e) && self.is_exact(key, e)
+            })
         });
-        let query = call
-            .option("query")
-            .map(|e| self.number(e, Scope::new(Stage::See, Level::Cache)));
+        let query = call.option("query").map(|e| {
+            let query = self.number(e, Scope::new(Stage::See, Level::Cache));
+            query.filter(|query| self.is_exact(query, e))
+        });
         let (Some(size), Some(first), Some(behind)) = (size, first, behind) else {
             return None;
         };
@@ -185,53 +187,20 @@ impl Cx<'_> {
             ..scope
         };
         let query = match call.option("query") {
-            Some(e) => self.number(e, counted(words::SHOWN, Scope::new(Stage::See, Level::Cache))),
+            Some(e) => self
+                .number(e, counted(words::SHOWN, Scope::new(Stage::See, Level::Cache)))
+                .filter(|query| self.is_exact(query, e)),
             None => Some(PairExpr::QueryPos),
         };
         let key = match call.option("key") {
             Some(e) => self
                 .number(e, counted(words::RANK, entry()))
-                .filter(|key| self.follows_from_entry(key, e)),
+                .filter(|key| self.follows_from_entry(key, e) && self.is_exact(key, e)),
             None => Some(PairExpr::KeyPos),
         };
         if let (Some(query), Some(key)) = (query, key) {
             self.making().sights.push(Sight { seen, query, key });
         }
-    }
-
-    /// Whether a position of keys is the same for all tokens that see the entry.
-    fn follows_from_entry(&mut self, key: &PairExpr, e: &Expr) -> bool {
-        let of_query = |e: &PairExpr| match e {
-            PairExpr::QueryPos | PairExpr::QueryStream(_) | PairExpr::KeyStream(CLOSED) => true,
-            PairExpr::KeyStream(n) => DefinitionId::of(*n).is_some(),
-            _ => false,
-        };
-        if !key.any(&of_query) {
-            return true;
-        }
-        let place = self.place(e.span);
-        let d = Diagnostic::new(
-            "wrong-operands",
-            place,
-            "the position of a key depends on its entry only, and this on the token",
-        );
-        self.report(d.help("move what depends on the token to `query`: distances are `query - key`"));
-        false
-    }
-
-    /// Whether a position of keys of blocks follows from where the entry is, and not from what is remembered of it.
-    fn follows_from_place(&mut self, key: &PairExpr, e: &Expr) -> bool {
-        if !key.any(&|e| matches!(e, PairExpr::KeyStream(n) if *n >= MEMORIES)) {
-            return true;
-        }
-        let place = self.place(e.span);
-        let d = Diagnostic::new(
-            "wrong-operands",
-            place,
-            "the position of a key in blocks depends on `j` and `slot` only",
-        );
-        self.report(d.help("`key = j % size` is the place in the block"));
-        false
     }
 
     /// `keep(c; at = d)`: entries for which c holds stay, after tokens at which d holds.

@@ -13,6 +13,7 @@ mod fits;
 mod heads;
 mod over;
 mod over_channels;
+mod positions;
 mod rank;
 mod state;
 mod value;
@@ -30,9 +31,10 @@ use super::{
 use crate::{
     diag::{Diagnostic, Placed},
     known::Known,
+    library::Definition,
     source::Place,
 };
-use seqc_grammar::ast::{Def, Expr, Ident, Span, Stmt, Target};
+use seqc_grammar::ast::{Def, Expr, ExprKind, Ident, Span, Stmt, Target};
 use seqc_ir::{AttendSpec, PairExpr, policy::Policy};
 use state::{Class, Level, List, Scope, Stage, Widths};
 use std::collections::HashMap;
@@ -106,7 +108,31 @@ impl Cx<'_> {
         self.whole = whole;
         self.frames.pop();
         let making = self.policy.take()?;
+        self.doubt_blocks(&definition);
         (fits && self.diagnostics.len() == before).then(|| finish::policy(making))
+    }
+
+    /// Warns of blocks of a user's cache among which no query chooses.
+    fn doubt_blocks(&mut self, definition: &Definition) {
+        let clauses = |wanted: &'static str| {
+            let clauses = definition.def.body.iter().filter_map(|stmt| match stmt {
+                Stmt::Clause(e) => Some(e),
+                _ => None,
+            });
+            clauses.filter(move |e| matches!(&e.kind, ExprKind::Call { callee, .. } if callee.text == wanted))
+        };
+        let is_used = clauses("see").any(|see| classes::is_about_blocks(&definition.def, see));
+        if let Some(blocks) = clauses("blocks")
+            .next()
+            .filter(|_| !is_used && !self.is_library(definition.file))
+        {
+            let place = Place::new(definition.file, blocks.span);
+            let message = format!("nothing uses the blocks of `{}`", definition.def.name.text);
+            let d = Diagnostic::warning("unused", message).label(place.file, place.span, "");
+            self.warn(
+                d.help("choose among them in `see`, as in `see(!closed || top(x; k = 8))`, or leave `blocks` out"),
+            );
+        }
     }
 
     fn cache_body(&mut self, used: &PolicyUse, def: &Def) -> bool {
