@@ -17,6 +17,30 @@ pub enum Known {
     List(Vec<Known>),
 }
 
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A number.
+    Number,
+    /// A boolean.
+    Boolean,
+    /// A string.
+    String,
+    /// A list.
+    List,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Number => "a number",
+            Kind::Boolean => "a boolean",
+            Kind::String => "a string",
+            Kind::List => "a list",
+        })
+    }
+}
+
 /// Why an expression has no value, and where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
@@ -24,6 +48,8 @@ pub struct Problem {
     pub span: Span,
     /// What is wrong.
     pub message: String,
+    /// The code of the message.
+    pub code: &'static str,
     /// The name that is not known, where that is the problem.
     pub unknown: Option<String>,
 }
@@ -59,19 +85,20 @@ impl Problem {
         Problem {
             span,
             message: message.into(),
+            code: "wrong-operands",
             unknown: None,
         }
     }
 }
 
 impl Known {
-    /// What the value is, for messages.
-    pub fn kind(&self) -> &'static str {
+    /// What the value is.
+    pub fn kind(&self) -> Kind {
         match self {
-            Known::Num(_) => "a number",
-            Known::Bool(_) => "a boolean",
-            Known::Str(_) => "a string",
-            Known::List(_) => "a list",
+            Known::Num(_) => Kind::Number,
+            Known::Bool(_) => Kind::Boolean,
+            Known::Str(_) => Kind::String,
+            Known::List(_) => Kind::List,
         }
     }
 
@@ -182,12 +209,23 @@ pub fn unary(op: UnOp, x: &Known) -> Result<Known, String> {
     }
 }
 
-/// Functions of several values, or of lists and strings.
-const OTHERS: &[&str] = &["ceil", "min", "max", "len", "contains", "index", "places", "letters"];
+/// Functions of numbers that no operation of one number is behind.
+const OF_NUMBERS: &[&str] = &["ceil", "min", "max"];
+
+/// Functions of lists and strings.
+const OTHERS: &[&str] = &["len", "contains", "index", "places", "letters"];
 
 /// The names of all functions of known values.
 pub fn function_names() -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.iter().map(|(name, _)| *name).chain(OTHERS.iter().copied())
+    number_functions().chain(OTHERS.iter().copied())
+}
+
+/// The names of those that take numbers.
+pub fn number_functions() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(OF_NUMBERS.iter().copied())
 }
 
 /// A function of known values by its name; `None`: there is no such function.
@@ -244,6 +282,7 @@ pub fn evaluate(expr: &Expr, env: &dyn Env) -> Result<Known, Problem> {
         ExprKind::Str(s) => Ok(Known::Str(s.clone())),
         ExprKind::Bool(b) => Ok(Known::Bool(*b)),
         ExprKind::Name(name) => env.name(name).ok_or_else(|| Problem {
+            code: "unknown-name",
             unknown: Some(name.clone()),
             ..at(format!("`{name}` is not defined here"))
         }),
@@ -282,6 +321,7 @@ pub fn evaluate(expr: &Expr, env: &dyn Env) -> Result<Known, Problem> {
             match function(&callee.text, &args) {
                 Some(result) => result.map_err(at),
                 None => Err(Problem {
+                    code: "unknown-name",
                     unknown: Some(callee.text.clone()),
                     ..Problem::new(callee.span, format!("there is no function `{}` here", callee.text))
                 }),

@@ -11,6 +11,7 @@ pub mod explain;
 mod files;
 pub mod import;
 pub mod initial;
+pub mod kinds;
 pub mod known;
 pub mod library;
 pub mod model;

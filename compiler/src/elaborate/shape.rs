@@ -222,7 +222,7 @@ impl Cx<'_> {
             _ => {
                 let shown = match known {
                     Known::Num(_) => known.to_string(),
-                    _ => known.kind().to_owned(),
+                    _ => known.kind().to_string(),
                 };
                 let message = match known {
                     Known::Num(n) if n >= 1.0 && n.fract() == 0.0 => format!("{shown} is too large for a size"),

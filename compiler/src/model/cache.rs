@@ -295,7 +295,7 @@ impl Site<'_> {
                 problems.push(self.unknown_setting(name, setting, definition));
                 continue;
             }
-            match self.names.value(value) {
+            match self.names.setting(value, setting, definition, self.library) {
                 Ok(known) => settings.push((
                     setting.text.clone(),
                     Given {

@@ -332,7 +332,7 @@ impl Expander<'_> {
             if !self.is_setting(&definition, name, setting) {
                 continue;
             }
-            let value = self.names.value(expr);
+            let value = self.names.setting(expr, setting, &definition, self.library);
             let place = self.place(expr.span);
             match self.kept(value) {
                 Some(value) => given.push((setting.text.clone(), Given { value, place })),

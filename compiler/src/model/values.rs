@@ -3,11 +3,13 @@
 use crate::{
     diag::{Diagnostic, Placed},
     elaborate::{Given, children},
-    known::{self, Env, Known, Problem},
+    kinds::{self, Setting},
+    known::{self, Env, Kind, Known, Problem},
+    library::{Definition, Library},
     source::{FileId, Place},
 };
 use seqc_grammar::{
-    ast::{BinOp, Expr, ExprKind, Span},
+    ast::{BinOp, Expr, ExprKind, Ident, Span},
     model::{Part, Template},
 };
 use std::collections::HashMap;
@@ -50,12 +52,7 @@ impl Env for Names {
 /// The value of an expression of a file; `names` are offered where a name is not known.
 pub fn evaluate(file: FileId, expr: &Expr, env: &dyn Env, names: &[&str]) -> Result<Known, Diagnostic> {
     let value = known::evaluate(expr, env).map_err(|p| {
-        let code = if p.unknown.is_some() {
-            "unknown-name"
-        } else {
-            "wrong-operands"
-        };
-        let d = Diagnostic::new(code, Place::new(file, p.span), p.message);
+        let d = Diagnostic::new(p.code, Place::new(file, p.span), p.message);
         match p.unknown {
             Some(name) => d.did_you_mean(&name, names.iter().copied()),
             None => d,
@@ -89,13 +86,17 @@ impl Names {
         Place::new(self.file, expr.span)
     }
 
+    /// All of them.
+    fn known(&self) -> Vec<&str> {
+        let indices = INDICES.iter().take(self.indices.len()).copied();
+        self.sizes.keys().map(String::as_str).chain(indices).collect()
+    }
+
     fn evaluate(&self, expr: &Expr) -> Result<Known, Diagnostic> {
         if let Ok(value) = evaluate(self.file, expr, self, &[]) {
             return Ok(value);
         }
-        let indices = INDICES.iter().take(self.indices.len()).copied();
-        let names: Vec<&str> = self.sizes.keys().map(String::as_str).chain(indices).collect();
-        evaluate(self.file, expr, self, &names).map_err(|d| match compared(expr, d.span()) {
+        evaluate(self.file, expr, self, &self.known()).map_err(|d| match compared(expr, d.span()) {
             Some(word) if d.code == "unknown-name" => Diagnostic {
                 help: vec![format!(
                     "a string in a comparison must be in double quotes, `\"{word}\"`, inside the quotes that YAML may need: `'… == \"{word}\"'`"
@@ -115,6 +116,19 @@ impl Names {
             )),
             _ => self.evaluate(expr),
         }
+    }
+
+    /// The value of a setting of a definition; a word that nothing defines is a string, but where a number is expected.
+    pub fn setting(&self, expr: &Expr, name: &Ident, of: &Definition, library: &Library) -> Result<Known, Diagnostic> {
+        if let ExprKind::Name(word) = &expr.kind
+            && self.name(word).is_none()
+            && kinds::of_setting(library, of, &name.text) == Some(Kind::Number)
+        {
+            let (of, name) = (of.def.name.text.as_str(), name.text.as_str());
+            let setting = Setting { of, name };
+            return Err(kinds::word_for_number(self.place(expr), word, setting, &self.known()));
+        }
+        self.value(expr)
     }
 
     /// The boolean of a condition.

@@ -94,6 +94,15 @@ fn names_of_families_are_checked_without_a_checkpoint() {
             "twicee: {by",
             &["there is no layer `twicee`", "did you mean `twice`?", "mine.yaml:14:9"],
         ),
+        (
+            "by: 2 * i + 1",
+            "by: hiden",
+            &[
+                "no size is called `hiden`, and `by` of `twice` is a number",
+                "did you mean `hidden`?",
+                "mine.yaml:14:21",
+            ],
+        ),
         ("by: 2 * i", "bye: 2 * i", &["`twice` has no setting `bye`"]),
         (
             "by: 2 * i",
@@ -127,6 +136,11 @@ fn mistakes_of_a_stack_are_shown_in_the_family() {
     write(&dir.join("own.seq"), LAYER);
     for (from, to, parts) in [
         ("by: 2 * i + 1", "by: i + (i == 0)", &["mine.yaml:14:"][..]),
+        (
+            "by: 2 * i + 1",
+            "by: hiden",
+            &["no size is called `hiden`", "did you mean `hidden`?", "mine.yaml:14:21"],
+        ),
         (
             "model.embed_tokens.weight",
             "model.embed.weight",

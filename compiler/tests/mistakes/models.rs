@@ -19,6 +19,7 @@ pub(super) const MISTAKES: &[(&str, &str, &str)] = &[
     ("hidden-huge", "hidden: 128", "hidden: 1e18"),
     ("hidden-missing", "{hidden: 128}", "{}"),
     ("hidden-misspelt", "hidden: 128", "hiden: 128"),
+    ("hidden-misspelt-size", "hidden: 128", "hidden: voccab"),
     ("hidden-unknown-size", "hidden: 128", "hidden: 2 * dd"),
     ("act-unknown", "hidden: 128", "hidden: 128, act: silly"),
     ("eps-word", "eps: 1e-5", "eps: small"),
