@@ -1,7 +1,7 @@
 //! `seqc check FAMILY.yaml`: what can be said of a family without a checkpoint.
 
 use super::{
-    family::{self, Family},
+    family::{self, Family, WRITTEN},
     stack,
 };
 use crate::{
@@ -9,18 +9,8 @@ use crate::{
     model::{self, standard},
     source::{Place, Sources},
 };
-use seqc_grammar::{
-    FileId,
-    model::{MODEL_KEYS, read_model},
-    yaml::{Kind, Node, parse_yaml},
-};
+use seqc_grammar::{FileId, model::MODEL_KEYS, yaml::parse_yaml};
 use std::path::Path;
-
-/// What a model has that a family has not.
-const STUB: &str = "version: 1\nmodel: family\n";
-
-/// Keys of models that an import writes from the checkpoint and its configuration.
-const WRITTEN: &[&str] = &["version", "model", "weights", "tokenizer", "end", "trained_length"];
 
 /// Whether a text is a family and no model.
 pub fn is_family(text: &str) -> bool {
@@ -34,9 +24,8 @@ pub fn family(path: &Path, sources: &mut Sources) -> Result<String, Vec<Diagnost
     let text = model::text_of(path).map_err(|d| vec![d])?;
     let shown = path.display().to_string();
     let family = Family::read(&shown, &text, sources).map_err(|d| vec![d])?;
-    let id = sources.add(&shown, &text);
-    let (root, mut diagnostics) = parse_yaml(id, &text);
-    let entries = root.as_ref().and_then(Node::entries).unwrap_or(&[]);
+    let (id, mut diagnostics) = (family.file, Vec::new());
+    let entries = family.root.entries().unwrap_or(&[]);
     let known = |key: &str| family::KEYS.contains(&key) || MODEL_KEYS.contains(&key);
     for (key, _) in entries {
         let of = |why: &str| {
@@ -50,18 +39,8 @@ pub fn family(path: &Path, sources: &mut Sources) -> Result<String, Vec<Diagnost
             diagnostics.push(of("").did_you_mean(&key.text, family::KEYS.iter().chain(MODEL_KEYS).copied()));
         }
     }
-    let stub = parse_yaml(id, STUB).0;
-    let stub = stub.as_ref().and_then(Node::entries).unwrap_or(&[]);
-    let of_model = entries.iter().filter(|(key, _)| {
-        let key = key.text.as_str();
-        MODEL_KEYS.contains(&key) && !WRITTEN.contains(&key) && (key == "use" || !family::KEYS.contains(&key))
-    });
-    let model = Node {
-        kind: Kind::Map(stub.iter().chain(of_model).cloned().collect()),
-        span: root.as_ref().map(|root| root.span).unwrap_or_default(),
-    };
     let mut problems = Vec::new();
-    let model = read_model(id, &model, &mut problems);
+    let model = family.model(&mut problems);
     diagnostics.extend(problems);
     diagnostics.extend(family.clauses.problems());
     let mut library = standard::library(sources, &mut diagnostics);

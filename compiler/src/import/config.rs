@@ -26,6 +26,17 @@ const QUANTISED: &[&str] = &[
 /// What the whole model decides for its parts, where it says so: transformers shares the embedding and the head by what stands outside.
 const SHARED: &[&str] = &["tie_word_embeddings"];
 
+/// A value that cannot be read.
+#[derive(Debug, PartialEq)]
+pub(super) struct Unreadable {
+    /// The key that has it.
+    pub(super) key: String,
+    /// What it is.
+    pub(super) found: String,
+    /// What it should be, where that does not depend on who reads it.
+    pub(super) expected: Option<&'static str>,
+}
+
 /// What a configuration says.
 pub(super) struct Config {
     path: PathBuf,
@@ -168,11 +179,23 @@ impl Config {
     }
 
     /// The value under a key; `None` where it is missing or null.
-    pub(super) fn get(&self, key: &str) -> Result<Option<Known>, String> {
-        match &self.kind {
-            Kind::Json(root) => walk(root, key).map(|v| of_json(v, key)).transpose(),
-            Kind::Gguf(c) => c.gguf().and_then(|m| m.get(key)).map(|v| of_gguf(&v, key)).transpose(),
-        }
+    pub(super) fn get(&self, key: &str) -> Result<Option<Known>, Unreadable> {
+        let value = match &self.kind {
+            Kind::Json(root) => match walk(root, key) {
+                Some(found) => of_json(found),
+                None => return no_mapping(root, key).map_or(Ok(None), Err),
+            },
+            Kind::Gguf(c) => match c.gguf().and_then(|m| m.get(key)) {
+                Some(found) => of_gguf(&found),
+                None => return Ok(None),
+            },
+        };
+        let unreadable = |found| Unreadable {
+            key: key.to_owned(),
+            found,
+            expected: None,
+        };
+        value.map(Some).map_err(unreadable)
     }
 }
 
@@ -196,39 +219,68 @@ fn walk<'v>(root: &'v Value, key: &str) -> Option<&'v Value> {
     entry(root, key).filter(|found| !found.is_null())
 }
 
-fn of_json(value: &Value, key: &str) -> Result<Known, String> {
-    Ok(match value {
-        Value::Bool(b) => Known::Bool(*b),
-        Value::Number(n) => Known::Num(
-            n.as_f64()
-                .ok_or_else(|| format!("`{key}` is not a number that can be used"))?,
-        ),
-        Value::String(s) => Known::Str(s.clone()),
-        Value::Array(items) => Known::List(items.iter().map(|i| of_json(i, key)).collect::<Result<_, _>>()?),
-        Value::Object(map) => match map.get("__float__").and_then(Value::as_str) {
-            Some("Infinity") => Known::Num(f64::INFINITY),
-            Some("-Infinity") => Known::Num(f64::NEG_INFINITY),
-            Some("NaN") => return Err(format!("`{key}` is not a number")),
-            _ => return Err(format!("`{key}` is a mapping, not a value")),
-        },
-        Value::Null => return Err(format!("a value in `{key}` is null")),
+/// The part of a key before a dot that is something else than a mapping.
+fn no_mapping(root: &Value, key: &str) -> Option<Unreadable> {
+    let dots = key.match_indices('.').map(|(at, _)| &key[..at]);
+    let wrong = |part: &&str| walk(root, part).is_some_and(|value| !value.is_object());
+    let part = dots.into_iter().find(wrong)?;
+    let found = walk(root, part).map(of_json)?;
+    Some(Unreadable {
+        key: part.to_owned(),
+        found: found.map_or_else(|found| found, |value| described(&value)),
+        expected: Some("a mapping"),
     })
 }
 
-fn of_gguf(value: &Gguf<'_>, key: &str) -> Result<Known, String> {
+/// A value and its kind, for messages.
+pub(super) fn described(value: &Known) -> String {
+    match value {
+        Known::Num(_) | Known::Bool(_) => format!("{value}, {}", value.kind()),
+        Known::Str(text) => format!("\"{}\", {}", text.escape_debug(), value.kind()),
+        Known::List(_) => value.kind().to_string(),
+    }
+}
+
+/// A value; what cannot be one is described.
+fn of_json(value: &Value) -> Result<Known, String> {
+    let no_number = || "not a number that can be used".to_owned();
+    Ok(match value {
+        Value::Bool(b) => Known::Bool(*b),
+        Value::Number(n) => Known::Num(n.as_f64().ok_or_else(no_number)?),
+        Value::String(s) => Known::Str(s.clone()),
+        Value::Array(items) => list(items.iter().map(of_json))?,
+        Value::Object(map) => match map.get("__float__").and_then(Value::as_str) {
+            Some("Infinity") => Known::Num(f64::INFINITY),
+            Some("-Infinity") => Known::Num(f64::NEG_INFINITY),
+            Some("NaN") => return Err("not a number".to_owned()),
+            _ => return Err("a mapping".to_owned()),
+        },
+        Value::Null => return Err("null".to_owned()),
+    })
+}
+
+/// The list of some values; one that cannot be read is described.
+fn list(items: impl Iterator<Item = Result<Known, String>>) -> Result<Known, String> {
+    let items: Result<Vec<_>, String> = items.collect();
+    items
+        .map(Known::List)
+        .map_err(|found| format!("a list that holds {found}"))
+}
+
+fn of_gguf(value: &Gguf<'_>) -> Result<Known, String> {
     Ok(match value {
         Gguf::Bool(b) => Known::Bool(*b),
         Gguf::Str(s) => Known::Str((*s).to_owned()),
         Gguf::Array(items) => {
             if items.len() > MAX_LIST {
-                return Err(format!("the list `{key}` is too long to be used"));
+                return Err(format!("a list of more than {MAX_LIST} values"));
             }
-            Known::List(items.iter().map(|v| of_gguf(&v, key)).collect::<Result<_, _>>()?)
+            list(items.iter().map(|v| of_gguf(&v)))?
         }
         other => Known::Num(
             other
                 .as_float()
-                .ok_or_else(|| format!("`{key}` is not a number that can be used"))?,
+                .ok_or_else(|| "not a number that can be used".to_owned())?,
         ),
     })
 }

@@ -3,29 +3,29 @@
 use super::{
     clauses::{Clauses, texts},
     config::Config,
-    error::bare,
-    references::filled,
+    reading::{Computed, Reading},
 };
 use crate::{
     diag::{Diagnostic, Placed},
     effective::quoted,
-    known::{self, Env, Known, Problem},
-    model::values,
-    names::Names,
+    known::Known,
     source::{FileId, Place, Sources},
 };
-use seqc_checkpoint::{Checkpoint, TensorRef};
 use seqc_grammar::{
-    ast::{Expr, ExprKind, Span},
-    yaml::{Node, parse_yaml},
+    model::{MODEL_KEYS, ModelFile, read_model},
+    yaml::{Kind, Node, parse_yaml},
 };
-use std::collections::HashMap;
 
 /// Keys of a family that are not keys of a model, or are read otherwise.
-pub(super) const KEYS: &[&str] = &["family", "match", "include", "sizes", "require", "unused", "use"];
+pub(super) const KEYS: &[&str] = &[
+    "family", "match", "include", "sizes", "require", "unused", "use",
+];
 
-/// Most layers of which an expression lists something.
-const MAX_LAYERS: usize = 20_000;
+/// Keys of models that an import writes from the checkpoint and its configuration.
+pub(super) const WRITTEN: &[&str] = &["version", "model", "weights", "tokenizer", "end", "trained_length"];
+
+/// What a model has that a family has not.
+const STUB: &str = "version: 1\nmodel: family\n";
 
 /// A description of the models of one architecture.
 pub(super) struct Family {
@@ -41,6 +41,10 @@ pub(super) struct Family {
     pub(super) uses: Vec<String>,
     /// What is copied into the model.
     pub(super) rest: Vec<Copied>,
+    /// The file.
+    pub(super) file: FileId,
+    /// All of it.
+    pub(super) root: Node,
 }
 
 /// A part of a family file that stands in the model as it is.
@@ -72,6 +76,8 @@ impl Family {
             clauses,
             uses: root.get("use").map(texts).unwrap_or_default(),
             rest: rest(id, text, &root),
+            file: id,
+            root,
         })
     }
 
@@ -106,42 +112,33 @@ impl Family {
         &self.clauses.unused
     }
 
+    /// The model that it describes, as far as it says: without what an import writes, and what cannot be read, which is added to `problems`.
+    pub(super) fn model(&self, problems: &mut Vec<Diagnostic>) -> Option<ModelFile> {
+        let entries = self.root.entries().unwrap_or(&[]);
+        let of_model = entries.iter().filter(|(key, _)| {
+            let key = key.text.as_str();
+            MODEL_KEYS.contains(&key) && !WRITTEN.contains(&key) && (key == "use" || !KEYS.contains(&key))
+        });
+        let stub = parse_yaml(self.file, STUB).0;
+        let stub = stub.as_ref().and_then(Node::entries).unwrap_or(&[]);
+        let model = Node {
+            kind: Kind::Map(stub.iter().chain(of_model).cloned().collect()),
+            span: self.root.span,
+        };
+        read_model(self.file, &model, problems)
+    }
+
     /// The model's sizes, once everything the family requires holds.
-    pub(super) fn sizes(
-        &self,
-        config: &Config,
-        tensors: Option<&Checkpoint>,
-        named: &Names,
-    ) -> Result<Vec<(String, Known)>, Diagnostic> {
-        let mut env = ConfigEnv {
-            config,
-            tensors,
-            named,
-            names: HashMap::new(),
-        };
+    pub(super) fn sizes(&self, mut reading: Reading<'_>) -> Result<Vec<Computed>, Diagnostic> {
         let mut out = Vec::new();
-        let shown = config.shown();
-        let place = |d: Diagnostic| {
-            let message = format!("{shown}: {}", d.message);
-            let d = Diagnostic { message, ..d };
-            match d.help.is_empty() {
-                true => d.help("a key that a configuration may lack is read with a default: `get(\"key\", 4)`"),
-                false => d,
-            }
-        };
         for size in &self.clauses.sizes {
-            let names: Vec<&str> = env.names.keys().map(String::as_str).collect();
-            let value = values::evaluate(size.file, &size.value, &env, &names).map_err(place)?;
-            env.names.insert(size.name.clone(), value.clone());
-            out.push((size.name.clone(), value));
+            let value = reading.evaluate(size.file, &size.value)?;
+            out.push(reading.keep(&size.name, value));
         }
         for rule in &self.clauses.require {
-            match values::evaluate(rule.file, &rule.when, &env, &[]).map_err(place)? {
+            match reading.evaluate(rule.file, &rule.when)? {
                 Known::Bool(true) => {}
-                Known::Bool(false) => {
-                    let say = filled(&rule.say, &env, rule.at);
-                    return Err(bare(format!("{shown}: {}", say.unwrap_or_else(|_| rule.say.clone()))));
-                }
+                Known::Bool(false) => return Err(reading.refusal(rule)),
                 other => {
                     let message = format!("a requirement is a condition, not {}", other.kind());
                     let place = Place::new(rule.file, rule.when.span);
@@ -174,158 +171,13 @@ fn rest(file: FileId, text: &str, root: &Node) -> Vec<Copied> {
 }
 
 /// A value as a model file spells it; a word that is also the name of a size stands in quotes.
-pub(super) fn spelled(value: &Known, sizes: &[(String, Known)]) -> String {
+pub(super) fn spelled(value: &Known, sizes: &[Computed]) -> String {
     match value {
-        Known::Str(s) if sizes.iter().any(|(n, _)| n == s) => format!("'\"{s}\"'"),
+        Known::Str(s) if sizes.iter().any(|size| size.name == *s) => format!("'\"{s}\"'"),
         Known::List(items) => {
             let items: Vec<String> = items.iter().map(|i| spelled(i, sizes)).collect();
             format!("[{}]", items.join(", "))
         }
         other => quoted(other),
-    }
-}
-
-/// What expressions of a family may use.
-struct ConfigEnv<'a> {
-    config: &'a Config,
-    tensors: Option<&'a Checkpoint>,
-    /// What names of tensors are in the file.
-    named: &'a Names,
-    names: HashMap<String, Known>,
-}
-
-impl ConfigEnv<'_> {
-    fn key(&self, args: &[Expr], span: Span) -> Result<String, Problem> {
-        let wrong = || Problem::new(span, "takes the name of a key in quotes");
-        match known::evaluate(args.first().ok_or_else(wrong)?, self)? {
-            Known::Str(key) => filled(&key, self, span),
-            _ => Err(wrong()),
-        }
-    }
-
-    fn tensor(&self, name: &str) -> Option<TensorRef<'_>> {
-        self.tensors?.get(&self.named.in_file(name))
-    }
-
-    fn has_tensor(&self, name: &str) -> bool {
-        self.tensor(name).is_some()
-    }
-
-    fn count(&self, arg: Option<&Expr>, wrong: &Problem) -> Result<usize, Problem> {
-        let value = known::evaluate(arg.ok_or_else(|| wrong.clone())?, self)?;
-        value.size().filter(|n| *n <= MAX_LAYERS).ok_or_else(|| wrong.clone())
-    }
-
-    /// `tensors("blk.{i}.name", n)`: for each of `n` layers, whether it has the tensor.
-    fn tensors(&self, args: &[Expr], span: Span) -> Result<Known, Problem> {
-        let wrong = Problem::new(
-            span,
-            "`tensors` takes the name of a tensor with `{i}` in it, and a number of layers",
-        );
-        let Some(Expr {
-            kind: ExprKind::Str(name),
-            ..
-        }) = args.first()
-        else {
-            return Err(wrong);
-        };
-        let count = self.count(args.get(1), &wrong)?;
-        let has = |i: usize| {
-            Ok(Known::Bool(self.has_tensor(&filled(
-                name,
-                &Layer { env: self, i },
-                span,
-            )?)))
-        };
-        Ok(Known::List((0..count).map(has).collect::<Result<_, _>>()?))
-    }
-
-    /// `per_layer(value, n)`: a list as it is, another value as a list of `n` of it.
-    fn per_layer(&self, args: &[Expr], span: Span) -> Result<Known, Problem> {
-        let wrong = Problem::new(
-            span,
-            "`per_layer` takes a value, or a list with one for each layer, and a number of layers",
-        );
-        let value = known::evaluate(args.first().ok_or_else(|| wrong.clone())?, self)?;
-        let count = self.count(args.get(1), &wrong)?;
-        match value {
-            Known::List(items) if items.len() < count => {
-                let message = format!("this lists {} values for {count} layers", items.len());
-                Err(Problem::new(span, message))
-            }
-            Known::List(items) => Ok(Known::List(items)),
-            one => Ok(Known::List(vec![one; count])),
-        }
-    }
-
-    /// `get("key", missing, null)`: a value of the configuration, or one for a key that is missing, and one for a key that is null.
-    fn get(&self, args: &[Expr], span: Span) -> Result<Known, Problem> {
-        let key = self.key(args, span)?;
-        if let Some(value) = self.config.get(&key).map_err(|m| Problem::new(span, m))? {
-            return Ok(value);
-        }
-        let of_null = args.get(2).filter(|_| self.config.is_null(&key));
-        match of_null.or(args.get(1)) {
-            Some(default) => known::evaluate(default, self),
-            None => Err(Problem::new(span, format!("there is no `{key}`"))),
-        }
-    }
-
-    /// `only(list, a, b)`: true where every entry of the list is one of the others.
-    fn only(&self, args: &[Expr], span: Span) -> Result<Known, Problem> {
-        let values = args
-            .iter()
-            .map(|a| known::evaluate(a, self))
-            .collect::<Result<Vec<_>, _>>()?;
-        match values.split_first() {
-            Some((Known::List(items), allowed)) => Ok(Known::Bool(items.iter().all(|i| allowed.contains(i)))),
-            _ => Err(Problem::new(
-                span,
-                "`only` takes a list and the values that it may hold",
-            )),
-        }
-    }
-}
-
-impl Env for ConfigEnv<'_> {
-    fn name(&self, name: &str) -> Option<Known> {
-        self.names.get(name).cloned()
-    }
-
-    fn call(&self, callee: &str, args: &[Expr], span: Span) -> Option<Result<Known, Problem>> {
-        Some(match callee {
-            "get" => self.get(args, span),
-            "has" => self.key(args, span).map(|key| Known::Bool(self.config.has(&key))),
-            "only" => self.only(args, span),
-            "tensor" => self.key(args, span).map(|name| Known::Bool(self.has_tensor(&name))),
-            "tensors" => self.tensors(args, span),
-            "per_layer" => self.per_layer(args, span),
-            "shape" => self.key(args, span).and_then(|name| {
-                let found = self.tensor(&name);
-                let missing = || Problem::new(span, format!("there is no tensor `{name}`"));
-                let shape = found.ok_or_else(missing)?.shape;
-                Ok(Known::List(shape.iter().map(|n| Known::Num(*n as f64)).collect()))
-            }),
-            _ => return None,
-        })
-    }
-}
-
-/// What the name of a tensor of one layer may use: also the index `i` of the layer.
-struct Layer<'a> {
-    env: &'a ConfigEnv<'a>,
-    i: usize,
-}
-
-impl Env for Layer<'_> {
-    fn name(&self, name: &str) -> Option<Known> {
-        match name {
-            "i" => Some(Known::Num(self.i as f64)),
-            _ => self.env.name(name),
-        }
-    }
-
-    fn call(&self, callee: &str, args: &[Expr], span: Span) -> Option<Result<Known, Problem>> {
-        self.env.call(callee, args, span)
     }
 }

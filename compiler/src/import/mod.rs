@@ -5,11 +5,13 @@ mod check;
 mod clauses;
 mod config;
 mod error;
+mod expected;
 mod family;
 mod found;
 mod half;
 mod origins;
 mod places;
+mod reading;
 mod references;
 mod stack;
 mod text;
@@ -19,17 +21,21 @@ pub use check::{family as check_family, is_family};
 use crate::{
     diag::{Diagnostic, Placed},
     effective,
+    library::Library,
     model::{self, Built, ReadOptions, WeightsFrom, standard},
     paths,
     source::{Place, Sources},
 };
 use config::Config;
 use error::bare;
+use expected::Expected;
 use family::Family;
 use found::Found;
 use half::Half;
 use origins::Origins;
+use reading::Reading;
 use seqc_checkpoint::{Checkpoint, unquantised};
+use seqc_grammar::model::ModelFile;
 use std::{
     borrow::Cow,
     path::{Path, PathBuf},
@@ -175,14 +181,16 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(Found, Origins)
         .ok()
         .and_then(|p| p.file_stem().map(|s| s.to_string_lossy().into_owned()))
         .unwrap_or_else(|| family.name.clone());
-    let sizes = family.sizes(config, opened.as_ref(), &place.names)?;
+    let (library, model) = described(&family, home.as_deref(), sources);
+    let expected = Expected::new(&family.clauses, model.as_ref(), &library);
+    let sizes = family.sizes(Reading::new(config, opened.as_ref(), &place.names, &expected))?;
     let base = output.parent().unwrap_or(Path::new("")).to_path_buf();
     let mut written = Origins::default();
     let head = format!("# {}\nversion: 1\nmodel: {}\nsizes:\n", family.title, plain_name(&name));
     written.text.push_str(&head);
-    for ((key, value), size) in sizes.iter().zip(&family.clauses.sizes) {
-        let line = format!("  {key}: {}\n", family::spelled(value, &sizes));
-        written.push_computed(&line, Place::new(size.file, size.value.span));
+    for (computed, size) in sizes.iter().zip(&family.clauses.sizes) {
+        let line = format!("  {}: {}\n", computed.name, family::spelled(&computed.value, &sizes));
+        written.push_computed(&line, Place::new(size.file, size.value.span), computed);
     }
     let text = &mut written.text;
     let file = effective::text(&paths::relative(&found.weights, &base));
@@ -220,6 +228,17 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(Found, Origins)
     text.push_str(&text::entries(config, folder)?);
     family.rest.iter().for_each(|part| written.push_copied(part));
     Ok((found, written))
+}
+
+/// The layers of a family, and the model that it describes; what is wrong with either is said when the model is read.
+fn described(family: &Family, home: Option<&Path>, sources: &mut Sources) -> (Library, Option<ModelFile>) {
+    let mut problems = Vec::new();
+    let mut library = standard::library(sources, &mut problems);
+    let model = family.model(&mut problems);
+    if let (Some(model), Some(home)) = (&model, home) {
+        model::use_layers(&mut library, family.file, model, home, sources);
+    }
+    (library, model)
 }
 
 /// The family of a configuration.

@@ -55,7 +55,7 @@ fn ids(config: &Config, key: &str) -> Result<Vec<u32>, Diagnostic> {
             config.shown()
         ))
     };
-    let found = match config.get(key).map_err(|_| wrong("this".to_owned()))? {
+    let found = match config.get(key).map_err(|unreadable| wrong(unreadable.found))? {
         Some(Known::List(ids)) => ids,
         Some(one) => vec![one],
         None => Vec::new(),
