@@ -11,6 +11,9 @@ use seqc_grammar::{
     yaml::{Kind, Node, parse_yaml},
 };
 
+/// The key of the longest text.
+pub(super) const LENGTH: &str = "trained_length";
+
 /// Clauses of a family or of a part, in the order of the file.
 #[derive(Default)]
 pub(super) struct Clauses {
@@ -18,6 +21,8 @@ pub(super) struct Clauses {
     pub(super) require: Vec<Rule>,
     /// Names of tensors that checkpoints may hold and the model does not need.
     pub(super) unused: Vec<String>,
+    /// The longest text, where no key of the configuration says it.
+    pub(super) trained_length: Option<Size>,
 }
 
 /// A name and the expression of its value.
@@ -74,10 +79,18 @@ impl Clauses {
                 value: expr(file, node)?,
             })
         });
+        let length = |node| {
+            Ok::<_, Diagnostic>(Size {
+                name: LENGTH.to_owned(),
+                file,
+                value: expr(file, node)?,
+            })
+        };
         Ok(Clauses {
             sizes: sizes.collect::<Result<_, Diagnostic>>()?,
             require,
             unused: root.get("unused").map(texts).unwrap_or_default(),
+            trained_length: root.get(LENGTH).map(length).transpose()?,
         })
     }
 
@@ -85,7 +98,7 @@ impl Clauses {
     pub(super) fn problems(&self) -> Vec<Diagnostic> {
         let names: Vec<&str> = self.sizes.iter().map(|s| s.name.as_str()).collect();
         let mut all: Vec<Diagnostic> = Vec::new();
-        for size in &self.sizes {
+        for size in self.sizes.iter().chain(&self.trained_length) {
             all.extend(unknown_in(size.file, &size.value, &names));
         }
         for rule in &self.require {
@@ -106,6 +119,7 @@ impl Clauses {
         }
         self.require.extend(more.require);
         self.unused.extend(more.unused);
+        self.trained_length = more.trained_length.or(self.trained_length.take());
     }
 }
 

@@ -65,6 +65,10 @@ impl Expected {
             reader.file = rule.file;
             kinds::walk(&rule.when, Some(Kind::Boolean), &mut reader);
         }
+        if let Some(length) = &clauses.trained_length {
+            reader.file = length.file;
+            kinds::walk(&length.value, Some(Kind::Number), &mut reader);
+        }
         // Each size is read by those behind it.
         for size in clauses.sizes.iter().rev() {
             reader.file = size.file;

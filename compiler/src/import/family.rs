@@ -1,7 +1,7 @@
 //! A family file: which configurations it describes, and the model it makes of them.
 
 use super::{
-    clauses::{Clauses, texts},
+    clauses::{Clauses, LENGTH, texts},
     config::Config,
     reading::{Computed, Reading},
 };
@@ -18,11 +18,11 @@ use seqc_grammar::{
 
 /// Keys of a family that are not keys of a model, or are read otherwise.
 pub(super) const KEYS: &[&str] = &[
-    "family", "match", "include", "sizes", "require", "unused", "use",
+    "family", "match", "include", "sizes", "require", "unused", "use", LENGTH,
 ];
 
 /// Keys of models that an import writes from the checkpoint and its configuration.
-pub(super) const WRITTEN: &[&str] = &["version", "model", "weights", "tokenizer", "end", "trained_length"];
+pub(super) const WRITTEN: &[&str] = &["version", "model", "weights", "tokenizer", "end"];
 
 /// What a model has that a family has not.
 const STUB: &str = "version: 1\nmodel: family\n";
@@ -128,8 +128,8 @@ impl Family {
         read_model(self.file, &model, problems)
     }
 
-    /// The model's sizes, once everything the family requires holds.
-    pub(super) fn sizes(&self, mut reading: Reading<'_>) -> Result<Vec<Computed>, Diagnostic> {
+    /// The model's sizes, once everything the family requires holds, and the longest text, where the family says it.
+    pub(super) fn sizes(&self, mut reading: Reading<'_>) -> Result<(Vec<Computed>, Option<Known>), Diagnostic> {
         let mut out = Vec::new();
         for size in &self.clauses.sizes {
             let value = reading.evaluate(size.file, &size.value)?;
@@ -146,7 +146,11 @@ impl Family {
                 }
             }
         }
-        Ok(out)
+        let length = self.clauses.trained_length.as_ref();
+        let length = length
+            .map(|size| reading.evaluate(size.file, &size.value))
+            .transpose()?;
+        Ok((out, length))
     }
 }
 

@@ -183,7 +183,7 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(Found, Origins)
         .unwrap_or_else(|| family.name.clone());
     let (library, model) = described(&family, home.as_deref(), sources);
     let expected = Expected::new(&family.clauses, model.as_ref(), &library);
-    let sizes = family.sizes(Reading::new(config, opened.as_ref(), &place.names, &expected))?;
+    let (sizes, length) = family.sizes(Reading::new(config, opened.as_ref(), &place.names, &expected))?;
     let base = output.parent().unwrap_or(Path::new("")).to_path_buf();
     let mut written = Origins::default();
     let head = format!("# {}\nversion: 1\nmodel: {}\nsizes:\n", family.title, plain_name(&name));
@@ -225,7 +225,7 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(Found, Origins)
     }
     text.push_str(&caches::line(request.caches)?);
     let folder = found.weights.parent().unwrap_or(Path::new(""));
-    text.push_str(&text::entries(config, folder)?);
+    text.push_str(&text::entries(config, folder, length.as_ref())?);
     family.rest.iter().for_each(|part| written.push_copied(part));
     Ok((found, written))
 }

@@ -12,14 +12,18 @@ const LENGTHS: [&str; 4] = [
     "seq_length",
 ];
 
-/// The entries of the model file, as lines. `dir` holds the configuration and others beside it.
-pub(super) fn entries(config: &Config, dir: &Path) -> Result<String, Diagnostic> {
+/// The entries of the model file, as lines. `dir` holds the configuration and others beside it; `length` is the longest text by the family.
+pub(super) fn entries(config: &Config, dir: &Path, length: Option<&Known>) -> Result<String, Diagnostic> {
     let mut out = String::new();
     let ends = ends(config, dir)?;
     if !ends.is_empty() {
         out.push_str(&format!("end: {ends:?}\n"));
     }
-    if let Some(length) = trained_length(config) {
+    let length = match length {
+        Some(length) => length.size().filter(|n| *n > 0),
+        None => trained_length(config),
+    };
+    if let Some(length) = length {
         out.push_str(&format!("trained_length: {length}\n"));
     }
     Ok(out)

@@ -231,3 +231,17 @@ fn values_are_described_beside_what_is_expected() {
         assert!(said.contains(says), "{key}: {said}");
     }
 }
+
+#[test]
+fn positions_for_padding_are_no_length_of_a_text() {
+    for (fixture, length) in [("roberta", 62), ("mpnet", 62), ("bert", 64)] {
+        let mut config = configuration(&format!("checkpoints/{fixture}"));
+        config.insert("max_position_embeddings".to_owned(), json!(64));
+        let text = try_import(&written("lengths", &config), None).map(|(imported, _)| imported.text);
+        let line = format!("trained_length: {length}");
+        assert!(
+            text.as_ref().is_ok_and(|text| text.lines().any(|l| l == line)),
+            "{line}: {text:?}"
+        );
+    }
+}
