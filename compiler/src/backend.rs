@@ -121,13 +121,13 @@ pub(crate) fn targets(request: &Request, canonical: &Model) -> Result<Vec<Target
     Ok(targets)
 }
 
-/// Refuses libraries of a model with an encoder: they have no function that gives it a source.
+/// Refuses folders for browsers of a model with an encoder: their interface has no function that gives it a source.
 pub(crate) fn check_encoder(built: &Built, request: &Request) -> Result<(), Failure> {
-    let of_library = matches!(request.emit, Emit::Lib | Emit::Crate | Emit::Wheel | Emit::Web);
-    match of_library && built.model.has_memory() {
+    match request.emit == Emit::Web && built.model.has_memory() {
         false => Ok(()),
         true => Err(Failure::Usage(format!(
-            "the model {} has an encoder, and libraries have no function that gives it a source: --emit exe makes a program, which has --source",
+            "the model {} has an encoder, and the interface for browsers has no function that gives it a source: --emit exe makes a program, which has --source, \
+             --emit lib, crate and wheel libraries",
             built.meta.name
         ))),
     }

@@ -144,6 +144,18 @@ size_t seqc_model_outputs(const seqc_model *model);
 int seqc_model_input(const seqc_model *model, size_t number, seqc_stream *stream);
 int seqc_model_output(const seqc_model *model, size_t number, seqc_stream *stream);
 
+/* Sources: what the encoder of a model reads, another sequence than that of its tokens ------------------------------------ */
+
+/* Streams that the encoder reads, a row of each for each row of a source. 0: the model has no encoder. */
+size_t seqc_model_sources(const seqc_model *model);
+/* Describes one, as `seqc_model_input` does. */
+int seqc_model_source(const seqc_model *model, size_t number, seqc_stream *stream);
+/* The most rows of a source, 0 without an encoder. */
+uint64_t seqc_model_source_rows(const seqc_model *model);
+/* Tokens that sequences behind the encoder begin with, none where the model does not say; valid as long as the model. An answer without a prompt
+ * begins with them, and they come before the text of a request. Who feeds tokens feeds these first. NULL on failure. */
+const int64_t *seqc_model_start(const seqc_model *model, size_t *count);
+
 /* Sessions: sequences ---------------------------------------------------------------------------------------------------- */
 
 /* A sequence of no tokens yet. */
@@ -151,12 +163,20 @@ seqc_session *seqc_session_new(const seqc_model *model);
 void seqc_session_free(seqc_session *session);
 /* What went wrong in the last call with this session that failed; "" before. Valid until the next such call. */
 const char *seqc_session_error(const seqc_session *session);
-/* Forgets everything read. */
+/* Forgets everything read, but for a source. */
 int seqc_session_reset(seqc_session *session);
 /* Tokens read so far; 0 while another call runs. */
 uint64_t seqc_session_position(const seqc_session *session);
 /* The tokens read so far, of a model that reads tokens. */
 int seqc_session_tokens(const seqc_session *session, int64_t **tokens, size_t *count);
+
+/* Reads the source of a model with an encoder, whose source is tokens: whole, once, before the first token. A source that was read before is
+ * forgotten; after a token it is an error, 1, and so is a token before the source. Forks and saved sessions have the source. */
+int seqc_session_source(seqc_session *session, const int64_t *tokens, size_t count);
+/* The same for any streams: `rows` rows of each source of the model, in order. */
+int seqc_session_source_input(seqc_session *session, const void *const *inputs, size_t rows);
+/* Rows of the source that was read; 0 before, and while another call runs. */
+uint64_t seqc_session_source_rows(const seqc_session *session);
 
 /* Reads tokens that follow those before. Logits that are not finite are an error, 1: the message names the first layer
  * whose output is not. The tokens then count as read, and there are no logits. */

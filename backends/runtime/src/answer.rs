@@ -394,6 +394,6 @@ fn most_drafted(session: &Session, left: usize) -> usize {
 /// Why no token can be chosen after what was read.
 pub(crate) fn no_token(session: &Session) -> Error {
     let read = session.tokens().map(|tokens| [Values::I64(tokens.to_vec())]);
-    let fault = finite::trace(Session::new(session.model()), session.prompts(), read);
+    let fault = finite::trace(session.begun(), session.prompts(), read);
     Error::input(finite::no_token(session.position(), fault))
 }

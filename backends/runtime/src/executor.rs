@@ -15,7 +15,7 @@ use crate::{
     seen::Seen,
     sequence::Sequence,
     state::State,
-    streams::{row_bytes, width},
+    streams::{no_source, row_bytes, width},
 };
 
 /// Some consecutive tokens of one sequence.
@@ -141,10 +141,7 @@ impl<'m> Executor<'m> {
         let mut parts = Vec::with_capacity(segments.len());
         for segment in segments.iter_mut() {
             if of_memory > 0 && segment.sequence.state.rows(descriptor) == 0 {
-                return Err(Error::input(format!(
-                    "the model {} has an encoder, which has read nothing: it is given a source by `generate`, `logits` and `run`",
-                    descriptor.model
-                )));
+                return Err(no_source(descriptor));
             }
             if segment.sequence.is_divided(descriptor) {
                 return Err(Error::input(format!(

@@ -26,7 +26,7 @@ use crate::{
     model::Model,
     prompts::Prompts,
     saved::{self, Owner},
-    streams::most_rows,
+    streams::{most_rows, no_source},
 };
 use track::Track;
 use turns::Turns;
@@ -94,6 +94,17 @@ impl<'m> Session<'m> {
             )));
         }
         self.executor.turn().remember(&mut self.track.sequence, inputs, rows)
+    }
+
+    /// A session of the same model before its first token, with the same memory.
+    ///
+    /// # Errors
+    ///
+    /// Too little memory.
+    pub(crate) fn begun(&self) -> Result<Session<'m>> {
+        let mut session = Session::new(self.model())?;
+        session.track.sequence = self.track.sequence.restart(self.model())?;
+        Ok(session)
     }
 
     /// Rows of the memory that was read, 0 before.
@@ -240,6 +251,9 @@ impl<'m> Session<'m> {
             return Err(Error::input(
                 "the text of the saved state ends inside a character: `generate --prompt` goes on with the rest of it",
             ));
+        }
+        if descriptor.memory.is_some() && self.rows() == 0 {
+            return Err(no_source(descriptor));
         }
         let tokens = count(descriptor, inputs)?;
         check_ids(descriptor, inputs)?;

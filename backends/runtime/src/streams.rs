@@ -9,7 +9,7 @@ pub(crate) const TRACE: &str = "trace.";
 
 /// Whether the model reads one stream of integers, as token ids are.
 pub(crate) fn reads_tokens(descriptor: &Descriptor) -> bool {
-    matches!(&descriptor.inputs[..], [stream] if stream.elem == Elem::I64 && width(stream) == 1)
+    is_tokens(&descriptor.inputs)
 }
 
 /// Checks that the model reads one stream of integers, as token ids are.
@@ -27,6 +27,31 @@ pub(crate) fn check_reads_tokens(descriptor: &Descriptor) -> Result<()> {
 /// Most rows of a source that an encoder reads.
 pub(crate) fn most_rows(descriptor: &Descriptor, memory: &Memory) -> usize {
     memory.longest.unwrap_or(usize::MAX).min(descriptor.max_chunk)
+}
+
+/// What is wrong where tokens are read behind an encoder that has read nothing.
+pub(crate) fn no_source(descriptor: &Descriptor) -> Error {
+    Error::input(format!(
+        "the model {} has an encoder, which has read nothing: a sequence is given its source before its first token",
+        descriptor.model
+    ))
+}
+
+/// Checks that the encoder of a model, if there is one, reads one stream of integers, as token ids are.
+pub(crate) fn check_reads_source_tokens(descriptor: &Descriptor) -> Result<()> {
+    match &descriptor.memory {
+        Some(memory) if !is_tokens(&memory.inputs) => Err(Error::input(format!(
+            "the encoder of {} does not read a list of tokens but {}",
+            descriptor.model,
+            list(&memory.inputs)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether streams are one of integers, as token ids are.
+fn is_tokens(streams: &[Stream]) -> bool {
+    matches!(streams, [stream] if stream.elem == Elem::I64 && width(stream) == 1)
 }
 
 /// Refuses a model with an encoder where there is no source for it to read.

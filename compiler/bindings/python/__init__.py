@@ -125,6 +125,7 @@ class Model:
         self._pointer = _made(_lib.model_open_with(ctypes.byref(options)))
         self.inputs = self._streams(_lib.model_inputs, _lib.model_input)
         self.outputs = self._streams(_lib.model_outputs, _lib.model_output)
+        self.sources = self._streams(_lib.model_sources, _lib.model_source)
 
     def __del__(self, _free=_lib.model_free):
         # Bound here: at the end of the interpreter the names of this module are gone.
@@ -175,11 +176,22 @@ class Model:
         self._done(_lib.model_memory(self._pointer, ctypes.byref(found)))
         return ModelMemory(found.weights, found.constants, found.steps)
 
+    def _ids(self, ask):
+        count = ctypes.c_size_t()
+        start = _made(ask(self._pointer, ctypes.byref(count)))
+        return tuple((ctypes.c_int64 * count.value).from_address(start))
+
     @property
     def ends(self):
-        count = ctypes.c_size_t()
-        start = _made(_lib.model_ends(self._pointer, ctypes.byref(count)))
-        return tuple((ctypes.c_int64 * count.value).from_address(start))
+        return self._ids(_lib.model_ends)
+
+    @property
+    def start(self):
+        return self._ids(_lib.model_start)
+
+    @property
+    def source_rows(self):
+        return _lib.model_source_rows(self._pointer)
 
     @property
     def drafts(self):
@@ -272,9 +284,18 @@ class Session:
         self._done(_lib.session_memory(self._pointer, ctypes.byref(alone), ctypes.byref(shared)))
         return SessionMemory(alone.value, shared.value)
 
+    @property
+    def source_rows(self):
+        return _lib.session_source_rows(self._pointer)
+
     def reset(self):
-        """Forgets everything read."""
+        """Forgets everything read, but for a source."""
         self._done(_lib.session_reset(self._pointer))
+
+    def source(self, *inputs):
+        """Reads what the encoder reads: arrays, one for each of the model's `sources`, whole, before the first token."""
+        arrays, count, starts = _rows(self.model.sources, inputs, "encoder")
+        self._done(_lib.session_source_input(self._pointer, starts, count))
 
     def feed(self, *inputs, rows="last", progress=None):
         """Reads arrays, one for each input of the model: the outputs of the last token or, with rows="all", of each."""
@@ -329,6 +350,19 @@ class Session:
         return "".join(part.text for part in self.generate(**request))
 
 
+def _rows(streams, inputs, reader):
+    """Arrays of these streams, with one row for each token, how many rows they have, and where they are."""
+    if len(inputs) != len(streams):
+        raise InputError(f"{len(inputs)} inputs are given, the {reader} reads {len(streams)}")
+    arrays = [
+        _library.numbers(values, stream.dtype).reshape((-1, *stream.shape)) for values, stream in zip(inputs, streams)
+    ]
+    count = len(arrays[0]) if arrays else 0
+    if any(len(array) != count for array in arrays):
+        raise InputError("all inputs have as many rows")
+    return arrays, count, (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+
+
 def feed(segments, rows="last", progress=None):
     """Reads for several sessions of one model in the same steps: a list of (session, array, ...), with an array for each input.
 
@@ -345,18 +379,9 @@ def feed(segments, rows="last", progress=None):
             raise TypeError(f"each part must be a tuple of a Session and an array for each input, not {segment!r:.80}")
         session, *inputs = segment
         model = session.model
-        if len(inputs) != len(model.inputs):
-            raise InputError(f"{len(inputs)} inputs are given, the model reads {len(model.inputs)}")
-        arrays = [
-            _library.numbers(values, stream.dtype).reshape((-1, *stream.shape))
-            for values, stream in zip(inputs, model.inputs)
-        ]
-        count = len(arrays[0]) if arrays else 0
-        if any(len(array) != count for array in arrays):
-            raise InputError("all inputs have one row for each token")
+        arrays, count, starts = _rows(model.inputs, inputs, "model")
         shape = count if rows == "all" else 1
         outputs = {stream.name: np.empty((shape, *stream.shape), stream.dtype) for stream in model.outputs}
-        starts = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
         places = (ctypes.c_void_p * len(outputs))(*(array.ctypes.data for array in outputs.values()))
         place.size, place.session, place.tokens = ctypes.sizeof(_library.Segment), session._pointer, count
         place.inputs, place.outputs, place.wanted = starts, places, int(rows == "all")

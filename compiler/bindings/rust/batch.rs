@@ -2,7 +2,7 @@
 
 use std::{ffi::c_void, ptr};
 
-use crate::{Element, Error, Progress, Result, Session, ffi, progress::Told};
+use crate::{Element, Error, Progress, Result, Session, Stream, ffi, progress::Told};
 
 /// Rows of an input stream.
 #[derive(Clone, Copy, Debug)]
@@ -65,35 +65,9 @@ impl<'a> Segment<'a> {
         self
     }
 
-    /// How many tokens it reads; the inputs have so many rows of the model's widths.
+    /// How many tokens it reads.
     fn tokens(&self) -> Result<usize> {
-        let streams = self.session.model().inputs();
-        if streams.len() != self.inputs.len() {
-            let (given, reads) = (self.inputs.len(), streams.len());
-            return Err(Error::input(format!(
-                "{given} inputs are given, the model reads {reads}"
-            )));
-        }
-        let mut tokens = None;
-        for (stream, input) in streams.iter().zip(&self.inputs) {
-            let (element, count) = match input {
-                Input::I64(values) => (Element::I64, values.len()),
-                Input::F32(values) => (Element::F32, values.len()),
-            };
-            let rows = count / stream.width.max(1);
-            if element != stream.element
-                || rows * stream.width != count
-                || tokens.is_some_and(|tokens| tokens != rows)
-            {
-                let name = &stream.name;
-                return Err(Error::input(format!(
-                    "the input `{name}` does not have rows of {} {:?}, as many as the others",
-                    stream.width, stream.element
-                )));
-            }
-            tokens = Some(rows);
-        }
-        Ok(tokens.unwrap_or(0))
+        rows(&self.session.model().inputs(), &self.inputs, "model")
     }
 
     /// Room for the wanted rows of every output.
@@ -103,7 +77,7 @@ impl<'a> Segment<'a> {
             Wanted::Last => 1,
             Wanted::All => tokens,
         };
-        let room = |stream: crate::Stream| match stream.element {
+        let room = |stream: Stream| match stream.element {
             Element::I64 => Output::I64(vec![0; rows * stream.width]),
             Element::F32 => Output::F32(vec![0.0; rows * stream.width]),
         };
@@ -114,6 +88,36 @@ impl<'a> Segment<'a> {
             .map(room)
             .collect()
     }
+}
+
+/// How many rows the inputs of `reader` have, each of the width of its stream.
+pub(crate) fn rows(streams: &[Stream], inputs: &[Input<'_>], reader: &str) -> Result<usize> {
+    if streams.len() != inputs.len() {
+        let (given, reads) = (inputs.len(), streams.len());
+        return Err(Error::input(format!(
+            "{given} inputs are given, the {reader} reads {reads}"
+        )));
+    }
+    let mut found = None;
+    for (stream, input) in streams.iter().zip(inputs) {
+        let (element, count) = match input {
+            Input::I64(values) => (Element::I64, values.len()),
+            Input::F32(values) => (Element::F32, values.len()),
+        };
+        let rows = count / stream.width.max(1);
+        if element != stream.element
+            || rows * stream.width != count
+            || found.is_some_and(|found| found != rows)
+        {
+            let name = &stream.name;
+            return Err(Error::input(format!(
+                "the input `{name}` does not have rows of {} {:?}, as many as the others",
+                stream.width, stream.element
+            )));
+        }
+        found = Some(rows);
+    }
+    Ok(found.unwrap_or(0))
 }
 
 /// Reads for several sessions of one model, in as few steps as there is room for: weights are read once for all of them, and each gets
@@ -184,7 +188,7 @@ pub fn feed_with(segments: &mut [Segment<'_>], progress: &mut Progress<'_>) -> R
 }
 
 impl Input<'_> {
-    fn start(&self) -> *const c_void {
+    pub(crate) fn start(&self) -> *const c_void {
         match self {
             Input::I64(values) => values.as_ptr().cast(),
             Input::F32(values) => values.as_ptr().cast(),

@@ -137,6 +137,21 @@ unsafe extern "C" {
         stream: *mut Stream,
     ) -> c_int;
 
+    pub(crate) fn seqc_model_sources(model: *const Model) -> usize;
+    pub(crate) fn seqc_model_source(
+        model: *const Model,
+        number: usize,
+        stream: *mut Stream,
+    ) -> c_int;
+    pub(crate) fn seqc_model_source_rows(model: *const Model) -> u64;
+    pub(crate) fn seqc_model_start(model: *const Model, count: *mut usize) -> *const i64;
+
+    pub(crate) fn seqc_session_source_input(
+        session: *mut Session,
+        inputs: *const *const c_void,
+        rows: usize,
+    ) -> c_int;
+    pub(crate) fn seqc_session_source_rows(session: *const Session) -> u64;
     pub(crate) fn seqc_session_new(model: *const Model) -> *mut Session;
     pub(crate) fn seqc_session_free(session: *mut Session);
     pub(crate) fn seqc_session_error(session: *const Session) -> *const c_char;

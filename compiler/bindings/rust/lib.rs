@@ -26,6 +26,7 @@ mod model;
 mod progress;
 mod request;
 mod session;
+mod source;
 mod text;
 
 pub use batch::{Input, Output, Segment, Wanted, feed, feed_with};

@@ -270,7 +270,7 @@ impl Model {
             .collect()
     }
 
-    fn stream(
+    pub(crate) fn stream(
         &self,
         number: usize,
         ask: unsafe extern "C" fn(*const ffi::Model, usize, *mut ffi::Stream) -> c_int,

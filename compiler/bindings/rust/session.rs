@@ -58,7 +58,7 @@ impl Session {
         self.raw
     }
 
-    fn done(&self, status: c_int) -> Result<()> {
+    pub(crate) fn done(&self, status: c_int) -> Result<()> {
         match status {
             ffi::OK => Ok(()),
             // SAFETY: the text is valid until the next failure.
@@ -71,7 +71,7 @@ impl Session {
         &self.model
     }
 
-    /// Forgets everything read.
+    /// Forgets everything read, but for a source.
     ///
     /// # Errors
     ///

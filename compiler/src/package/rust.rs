@@ -18,6 +18,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("src/progress.rs", include_str!("../../bindings/rust/progress.rs")),
     ("src/request.rs", include_str!("../../bindings/rust/request.rs")),
     ("src/session.rs", include_str!("../../bindings/rust/session.rs")),
+    ("src/source.rs", include_str!("../../bindings/rust/source.rs")),
     ("src/text.rs", include_str!("../../bindings/rust/text.rs")),
 ];
 

@@ -16,14 +16,16 @@ use super::mixers::ways::{random_cut, stream};
 /// max |difference| / max |reference|.
 const TOLERANCE: f32 = 1e-5;
 
-/// An encoder of tokens, and a decoder with a recurrent state beside its caches where `state` is.
-fn model(state: bool) -> Program {
-    let name = if state { "encoder-state" } else { "encoder" };
-    built(name, || {
-        let path = seqc_tests::scratch("models").join(format!("{name}.yaml"));
-        let mamba = if state { "  - mamba: {}\n" } else { "" };
-        let text = format!(
-            "version: 1
+/// The name of a model of an encoder of tokens, and a decoder with a recurrent state beside its caches where `state` is.
+fn name(state: bool) -> &'static str {
+    if state { "encoder-state" } else { "encoder" }
+}
+
+/// Its text.
+pub(super) fn text(state: bool) -> String {
+    let (name, mamba) = (name(state), if state { "  - mamba: {}\n" } else { "" });
+    format!(
+        "version: 1
 model: {name}
 sizes: {{d: 32, vocab: 272}}
 weights: {{random: 5}}
@@ -45,8 +47,14 @@ stack:
 {mamba}  - head: {{vocab: vocab}}
     block: final_norm
 "
-        );
-        fs::write(&path, text).unwrap_or_else(|error| panic!("{error}"));
+    )
+}
+
+/// Its program.
+pub(super) fn model(state: bool) -> Program {
+    built(name(state), || {
+        let path = seqc_tests::scratch("models").join(format!("{}.yaml", name(state)));
+        fs::write(&path, text(state)).unwrap_or_else(|error| panic!("{error}"));
         path
     })
 }

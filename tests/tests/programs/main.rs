@@ -39,6 +39,7 @@ mod serve;
 mod shared_caches;
 mod size;
 mod smollm2;
+mod sources;
 mod states;
 mod talk;
 mod templates;

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 
 use std::sync::MutexGuard;
 
-use seqc_abi::{Descriptor, Elem, Stream};
+use seqc_abi::Descriptor;
 
 use super::{
     callbacks::CCallbacks,
@@ -12,8 +12,9 @@ use super::{
     pointers,
     reading::{Place, Reading, read},
     session::{CSession, Inner},
+    source::copied,
 };
-use crate::{Error, inputs::Values, session::Wanted, streams::width};
+use crate::{Error, inputs::Values, session::Wanted};
 
 /// `seqc_segment`.
 #[derive(Clone, Copy, Debug)]
@@ -55,16 +56,7 @@ impl CSegment {
     /// They are what the header says.
     unsafe fn inputs(&self, descriptor: &Descriptor) -> Outcome<Vec<Values>> {
         // SAFETY: the caller's promise.
-        let starts = unsafe { pointers::array(self.inputs, descriptor.inputs.len(), "list of inputs") }?;
-        let values = |(stream, start): (&Stream, &*const c_void)| {
-            let count = width(stream).saturating_mul(self.tokens);
-            // SAFETY: the caller's promise.
-            Ok(match stream.elem {
-                Elem::F32 => Values::F32(unsafe { pointers::array(start.cast(), count, &stream.name) }?.to_vec()),
-                Elem::I64 => Values::I64(unsafe { pointers::array(start.cast(), count, &stream.name) }?.to_vec()),
-            })
-        };
-        descriptor.inputs.iter().zip(starts).map(values).collect()
+        unsafe { copied(&descriptor.inputs, self.inputs, self.tokens) }
     }
 
     /// # Safety

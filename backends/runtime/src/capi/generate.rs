@@ -88,7 +88,12 @@ fn prompt(fields: &Fields, shared: &Shared) -> Outcome<Option<Vec<i64>>> {
     let wrong = |_| Wrong::field("prompt", "it must be a text or a list of token ids");
     Ok(match fields.get("prompt")? {
         None => None,
-        Some(Value::String(text)) => Some(shared.text()?.encode(&text, true)?),
+        Some(Value::String(text)) => {
+            let start = shared.start();
+            // What an encoder's texts begin and end with is not what the tokens behind it begin with.
+            let tokens = shared.text()?.encode(&text, start.is_empty())?;
+            Some([start, &tokens].concat())
+        }
         Some(ids) => Some(serde_json::from_value(ids).map_err(wrong)?),
     })
 }
@@ -124,7 +129,8 @@ impl Inner {
         let prompt = prompt(fields, shared)?;
         let drafting = drafting(fields, shared)?;
         self.settle()?;
-        if let Some(tokens) = prompt {
+        let begins = self.session.position() == 0 && !shared.start().is_empty();
+        if let Some(tokens) = prompt.or_else(|| begins.then(|| shared.start().to_vec())) {
             self.bring_to(&tokens, callbacks)?;
         }
         self.renew_logits(callbacks)?;

@@ -19,6 +19,7 @@ mod pointers;
 mod reading;
 pub mod sampler;
 pub mod session;
+pub mod source;
 pub mod streams;
 #[cfg(test)]
 mod tests;

@@ -50,6 +50,8 @@ pub(super) struct Shared {
     hash: CString,
     pub(super) inputs: Vec<Described>,
     pub(super) outputs: Vec<Described>,
+    /// What the encoder reads; none without one.
+    pub(super) sources: Vec<Described>,
     texts: Texts,
     /// What drafts for sessions that ask for it.
     pub(super) draft: Draft,
@@ -74,6 +76,12 @@ impl Shared {
             hash: c_string(&descriptor.hash),
             inputs: descriptor.inputs.iter().map(Described::new).collect(),
             outputs: descriptor.outputs.iter().map(Described::new).collect(),
+            sources: descriptor
+                .memory
+                .iter()
+                .flat_map(|memory| &memory.inputs)
+                .map(Described::new)
+                .collect(),
             texts: Texts::default(),
             draft: Draft::default(),
             model,
@@ -128,6 +136,12 @@ impl Shared {
         let named = self.tokenizer()?.map_or(&[][..], Tokenizer::stops);
         let own = &self.model.descriptor().ends;
         Ok(self.ends.get_or_init(|| own.iter().chain(named).copied().collect()))
+    }
+
+    /// Tokens that sequences behind an encoder begin with.
+    pub(super) fn start(&self) -> &[i64] {
+        let memory = self.model.descriptor().memory.as_ref();
+        memory.map_or(&[][..], |memory| &memory.start)
     }
 
     /// Refuses tokens that the model does not know.

@@ -100,7 +100,7 @@ impl Inner {
             return Ok(());
         }
         let read = self.session.tokens().map(|tokens| [Values::I64(tokens.to_vec())]);
-        let fault = finite::trace(Session::new(self.session.model()), self.session.prompts(), read);
+        let fault = finite::trace(self.session.begun(), self.session.prompts(), read);
         Err(Error::input(finite::no_token(self.session.position(), fault)).into())
     }
 

@@ -14,7 +14,7 @@ use crate::Error;
 /// # Safety
 ///
 /// `to` is NULL or can be written as far as its size says.
-unsafe fn describe(streams: &[Described], number: usize, to: *mut CStream) -> super::outcome::Outcome<()> {
+pub(super) unsafe fn describe(streams: &[Described], number: usize, to: *mut CStream) -> super::outcome::Outcome<()> {
     let found = streams.get(number).ok_or_else(|| {
         Error::input(format!(
             "the model has no stream {number} there: there are {}",

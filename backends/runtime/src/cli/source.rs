@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use seqc_abi::{Descriptor, Elem};
+use seqc_abi::Descriptor;
 
 use super::{
     args::Source,
@@ -31,14 +31,8 @@ pub(crate) fn read(
     if let Some(path) = &source.source_input {
         return input::read_source(memory, path, console).map(Some);
     }
-    let is_tokens = matches!(&memory.inputs[..], [stream] if stream.elem == Elem::I64 && streams::width(stream) == 1);
-    if !is_tokens {
-        return Err(Error::input(format!(
-            "the encoder of {} does not read a list of tokens but {}; give it a file with --source-input",
-            descriptor.model,
-            streams::list(&memory.inputs)
-        )));
-    }
+    streams::check_reads_source_tokens(descriptor)
+        .map_err(|error| Error::input(format!("{error}; give it a file with --source-input")))?;
     let ids = match (&source.source, &source.source_tokens) {
         (Some(text), _) => tokenizer(console)?.encode(&common::text_of(text)?, true)?,
         (None, Some(words)) => common::ids(words, "--source-tokens")?,

@@ -8,6 +8,7 @@ use crate::{
         described::CStream,
         model::*,
         sampler::{seqc_sampler_error, seqc_sampler_free, seqc_sampler_new, seqc_sampler_next, seqc_sampler_read},
+        source::*,
         streams::{seqc_model_input, seqc_model_inputs},
         text::{seqc_detokenize, seqc_model_ends, seqc_render_chat, seqc_tokenize},
         version::{seqc_abi, seqc_version},
@@ -40,6 +41,12 @@ fn null_is_an_error_or_nothing_for_every_object() {
         assert_eq!((seqc_model_causal(model), seqc_model_inputs(model)), (0, 0));
         assert_eq!(seqc_model_memory(model, ptr::null_mut()), 1);
         assert_eq!(seqc_model_input(model, 0, ptr::null_mut()), 1);
+        assert_eq!((seqc_model_sources(model), seqc_model_source_rows(model)), (0, 0));
+        assert_eq!(seqc_model_source(model, 0, ptr::null_mut()), 1);
+        assert!(seqc_model_start(model, ptr::null_mut()).is_null() && last_error().contains("the model is NULL"));
+        assert_eq!(seqc_session_source(session, ptr::null(), 0), 1);
+        assert_eq!(seqc_session_source_input(session, ptr::null(), 0), 1);
+        assert_eq!(seqc_session_source_rows(session), 0);
         assert!(seqc_session_new(model).is_null() && last_error().contains("the model is NULL"));
         assert!(seqc_decoder_new(model, ptr::null(), 0).is_null());
         assert!(seqc_sampler_new(model, ptr::null()).is_null());
@@ -126,6 +133,27 @@ fn places_and_lists_are_checked() {
         assert_eq!(seqc_session_save_memory(session, ptr::null_mut(), ptr::null_mut()), 1);
         assert_eq!(seqc_session_next(session, ptr::null_mut()), 1);
         assert_eq!((tokens(session), best(session)), (vec![1], 1), "as before");
+        seqc_session_free(session);
+        seqc_model_free(model);
+    }
+}
+
+#[test]
+fn models_without_an_encoder_take_no_source() {
+    let model = open(adder("adder"));
+    // SAFETY: the model and the session live.
+    unsafe {
+        let (session, mut count) = (seqc_session_new(model), 1);
+        assert_eq!((seqc_model_sources(model), seqc_model_source_rows(model)), (0, 0));
+        assert!(!seqc_model_start(model, &raw mut count).is_null() && count == 0);
+        for status in [
+            seqc_session_source(session, [1_i64].as_ptr(), 1),
+            seqc_session_source_input(session, ptr::null(), 1),
+        ] {
+            assert_eq!(status, 1);
+            assert!(said(seqc_session_error(session)).contains("has no encoder"));
+        }
+        assert_eq!((seqc_session_source_rows(session), feed(session, &[1])), (0, 0));
         seqc_session_free(session);
         seqc_model_free(model);
     }
