@@ -8,7 +8,10 @@ use crate::{
     source::Place,
 };
 use seqc_grammar::ast::{BinOp, Def, Expr, ExprKind, NamedArg, Shape, Stmt, StreamTy, Target, UnOp};
-use std::collections::BTreeSet;
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+};
 
 /// Deepest chain of definitions that pass a setting on.
 const MAX_CHAIN: usize = 8;
@@ -158,36 +161,51 @@ pub fn word_for_number(place: Place, word: &str, setting: Setting<'_>, sizes: &[
     ))
 }
 
-/// The kind that a setting of a definition has; `None` where its default and its uses do not say one.
-pub fn of_setting(library: &Library, definition: &Definition, setting: &str) -> Option<Kind> {
-    of_setting_within(library, definition, setting, 0)
+/// Whether the default of a setting is written out, and of another kind.
+pub fn has_other_default(definition: &Definition, setting: &str, kind: Kind) -> bool {
+    let found = definition.def.settings.iter().find(|s| s.name.text == setting);
+    let default = found.and_then(|s| of_literal(s.default.as_ref()?));
+    default.is_some_and(|default| default != kind)
 }
 
-fn of_setting_within(library: &Library, definition: &Definition, setting: &str, depth: usize) -> Option<Kind> {
+/// The kind that a setting of a definition has; `None` where its default and its uses do not say one.
+pub fn of_setting(library: &Library, definition: &Definition, setting: &str) -> Option<Kind> {
+    let known = RefCell::default();
     let mut uses = Uses {
         library,
         definition,
         setting,
-        depth,
+        depth: 0,
         kinds: BTreeSet::new(),
+        known: &known,
     };
     uses.definition();
-    match &Vec::from_iter(uses.kinds)[..] {
-        [kind] => Some(*kind),
-        _ => None,
-    }
+    uses.only()
 }
+
+/// The kinds of settings, by the definition, which lies still, and the name; `None` also while a kind is looked for.
+type Known = RefCell<HashMap<(*const Definition, String), Option<Kind>>>;
 
 /// The kinds with which a definition uses one of its settings.
 struct Uses<'a> {
     library: &'a Library,
     definition: &'a Definition,
     setting: &'a str,
+    /// Definitions around that pass it on.
     depth: usize,
     kinds: BTreeSet<Kind>,
+    known: &'a Known,
 }
 
 impl<'a> Uses<'a> {
+    /// The kind, where there is just one.
+    fn only(self) -> Option<Kind> {
+        match &Vec::from_iter(self.kinds)[..] {
+            [kind] => Some(*kind),
+            _ => None,
+        }
+    }
+
     fn definition(&mut self) {
         let def: &'a Def = &self.definition.def;
         for setting in &def.settings {
@@ -242,6 +260,22 @@ impl<'a> Visitor<'a> for Uses<'a> {
         if !is_passed || self.depth >= MAX_CHAIN {
             return None;
         }
-        of_setting_within(self.library, called, &argument.name.text, self.depth + 1)
+        let setting = &argument.name.text;
+        let key = (&raw const **called, setting.clone());
+        if let Some(kind) = self.known.borrow().get(&key) {
+            return *kind;
+        }
+        self.known.borrow_mut().insert(key.clone(), None);
+        let mut uses = Uses {
+            definition: called,
+            setting,
+            depth: self.depth + 1,
+            kinds: BTreeSet::new(),
+            ..*self
+        };
+        uses.definition();
+        let kind = uses.only();
+        self.known.borrow_mut().insert(key, kind);
+        kind
     }
 }

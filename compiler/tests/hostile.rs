@@ -139,6 +139,14 @@ fn read(dir: &Path, text: String) {
     }
 }
 
+/// Functions that hand a setting to each other by so many calls.
+fn passed_on(calls: usize) -> String {
+    let body = |callee: &str| vec![format!("{callee}(x; s = s)"); calls].join(" + ");
+    let of = |name: &str, callee: &str| format!("fn {name}(x: [d]; s) -> [d] {{ {} }}\n", body(callee));
+    let functions = [of("f", "g"), of("g", "h"), of("h", "f")].concat();
+    format!("{functions}layer thing(x: [d]; s) -> [d] {{ {} }}\n", body("f"))
+}
+
 /// Layer files and models without end or measure, and what is said about them.
 fn extremes() -> Vec<(&'static str, String, String)> {
     let with = |from: &str, to: &str| SMALL.replace(from, to);
@@ -193,6 +201,7 @@ fn extremes() -> Vec<(&'static str, String, String)> {
             "fn f(x) { g(x) }\nfn g(x) { f(x) }\nlayer thing(x: [d]) -> [d] { f(x) }\n".to_owned(),
             SMALL.to_owned(),
         ),
+        ("calls itself", passed_on(40), with("thing: {}", "thing: {s: word}")),
         (
             "too large",
             format!("fn f0(x) {{ x + 1 }}\n{doubled}layer thing(x: [d]) -> [d] {{ f39(x) }}\n"),

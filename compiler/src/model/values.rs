@@ -122,6 +122,7 @@ impl Names {
     pub fn setting(&self, expr: &Expr, name: &Ident, of: &Definition, library: &Library) -> Result<Known, Diagnostic> {
         if let ExprKind::Name(word) = &expr.kind
             && self.name(word).is_none()
+            && !kinds::has_other_default(of, &name.text, Kind::Number)
             && kinds::of_setting(library, of, &name.text) == Some(Kind::Number)
         {
             let (of, name) = (of.def.name.text.as_str(), name.text.as_str());
