@@ -8,9 +8,9 @@ use seqc_tests::{
     rows::Rows,
 };
 
-/// Products of all kinds: of attention, with gate, with chosen matrices, and one in a recurrence, which is left alone.
+/// Products of all kinds: of attention with few keys, whose matrices are small, with gate, with chosen matrices, and one in a recurrence, which is left alone.
 const MODEL: &str = "version: 1\nmodel: rounded\nsizes: {d: 96, vocab: 128}\nweights: {random: 5}\n\
-                     block: {pre_norm: {eps: 1e-5}}\nstack:\n  - embed: {vocab: vocab}\n    block: none\n  - attention: {heads: 3}\n\
+                     block: {pre_norm: {eps: 1e-5}}\nstack:\n  - embed: {vocab: vocab}\n    block: none\n  - attention: {heads: 3, kv_heads: 1}\n\
                      \x20 - swiglu: {hidden: 160}\n  - moe: {experts: 4, chosen: 2, hidden: 64}\n  - slstm: {heads: 3}\n  - head: {vocab: vocab}\n    block: final_norm\n";
 
 /// Of what one rounding may be to another, for a last bit: much less than what rounding itself does.

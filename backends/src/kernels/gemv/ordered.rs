@@ -29,7 +29,7 @@ pub fn gemv_in_order(module: &mut Module, target: &TargetInfo, encoding: Encodin
     }
     let mut f = Func::new(
         &name,
-        &[Ty::GLOBAL, Ty::I64, Ty::I64, Ty::GLOBAL, Ty::I64, Ty::GLOBAL],
+        &[Ty::GLOBAL, Ty::I64, Ty::I64, Ty::GENERIC, Ty::I64, Ty::GENERIC],
         None,
     );
     let (w, stride, rows) = (f.param(0), f.param(1), f.param(2));
