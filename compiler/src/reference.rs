@@ -139,10 +139,14 @@ fn rows_of(inputs: &[ModelInput], path: &Path) -> Result<Vec<Vec<Tensor>>, Error
                 input.name, tensor.shape
             )));
         }
-        let data = tensor.to_f32()?;
+        // Integers have more digits than f32.
+        let data: Vec<f64> = match input.ty.elem {
+            Elem::I64 => tensor.to_i64()?.into_iter().map(|n| n as f64).collect(),
+            _ => tensor.to_f32()?.into_iter().map(f64::from).collect(),
+        };
         rows.resize_with(count, Vec::new);
         for (row, values) in rows.iter_mut().zip(data.chunks_exact(each)) {
-            row.push(Tensor::new(&sizes, values.iter().map(|v| f64::from(*v)).collect()));
+            row.push(Tensor::new(&sizes, values.to_vec()));
         }
     }
     Ok(rows)

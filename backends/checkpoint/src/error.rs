@@ -37,6 +37,17 @@ pub enum Error {
         /// How it is stored.
         encoding: Encoding,
     },
+    /// A tensor of something else stands where integers are read.
+    #[error("`{tensor}` is stored as {encoding}; integers are expected")]
+    NoIntegers {
+        /// The tensor.
+        tensor: String,
+        /// How it is stored.
+        encoding: Encoding,
+    },
+    /// Integers that a signed one of 64 bits does not hold.
+    #[error("`{0}` has numbers beyond 63 bits")]
+    TooLarge(String),
 }
 
 impl Error {

@@ -122,6 +122,33 @@ impl<'a> TensorRef<'a> {
         Ok(out)
     }
 
+    /// All elements of a tensor of integers, row by row.
+    ///
+    /// # Errors
+    ///
+    /// A type of something else, and numbers that do not fit.
+    pub fn to_i64(&self) -> Result<Vec<i64>, Error> {
+        let bytes = self.bytes;
+        match self.encoding {
+            Encoding::I64 => Ok(each(bytes, i64::from_le_bytes)),
+            Encoding::I32 => Ok(each(bytes, |b| i32::from_le_bytes(b).into())),
+            Encoding::I16 => Ok(each(bytes, |b| i16::from_le_bytes(b).into())),
+            Encoding::I8 => Ok(each(bytes, |[b]| (b as i8).into())),
+            Encoding::U8 | Encoding::Bool => Ok(each(bytes, |[b]| b.into())),
+            Encoding::U16 => Ok(each(bytes, |b| u16::from_le_bytes(b).into())),
+            Encoding::U32 => Ok(each(bytes, |b| u32::from_le_bytes(b).into())),
+            Encoding::U64 => {
+                let small = each(bytes, |b| i64::try_from(u64::from_le_bytes(b)).ok());
+                let all: Option<Vec<i64>> = small.into_iter().collect();
+                all.ok_or_else(|| Error::TooLarge(self.name.to_owned()))
+            }
+            encoding => Err(Error::NoIntegers {
+                tensor: self.name.to_owned(),
+                encoding,
+            }),
+        }
+    }
+
     /// [`TensorRef::to_f32`] at the end of a list.
     ///
     /// # Errors
@@ -190,4 +217,8 @@ fn exchange<T: Copy>(data: &[T], from: usize, to: usize, size: usize) -> Vec<T> 
         }
     }
     out
+}
+
+fn each<T, const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {
+    bytes.as_chunks::<N>().0.iter().map(|chunk| value(*chunk)).collect()
 }

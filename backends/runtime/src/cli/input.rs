@@ -10,7 +10,6 @@ use std::{
 
 use seqc_abi::{Descriptor, Elem, Memory, Stream};
 use seqc_checkpoint::{Checkpoint, TensorRef};
-use seqc_formats::Encoding;
 
 use super::{common::is_standard, console::Console};
 use crate::{Error, Result, inputs::Values};
@@ -131,7 +130,7 @@ fn values(file: &Checkpoint, stream: &Stream) -> std::result::Result<(Values, us
     let rows = rows(&tensor, stream)?;
     let values = match stream.elem {
         Elem::F32 => Values::F32(tensor.to_f32().map_err(|error| error.to_string())?),
-        Elem::I64 => Values::I64(integers(&tensor)?),
+        Elem::I64 => Values::I64(tensor.to_i64().map_err(|error| error.to_string())?),
     };
     Ok((values, rows))
 }
@@ -146,27 +145,4 @@ fn rows(tensor: &TensorRef, stream: &Stream) -> std::result::Result<usize, Strin
             stream.name, tensor.shape, stream.shape
         )),
     }
-}
-
-fn integers(tensor: &TensorRef) -> std::result::Result<Vec<i64>, String> {
-    let bytes = tensor.bytes;
-    match tensor.encoding {
-        Encoding::I64 => Ok(each(bytes, i64::from_le_bytes)),
-        Encoding::I32 => Ok(each(bytes, |b| i32::from_le_bytes(b).into())),
-        Encoding::I16 => Ok(each(bytes, |b| i16::from_le_bytes(b).into())),
-        Encoding::I8 => Ok(each(bytes, |[b]| (b as i8).into())),
-        Encoding::U8 | Encoding::Bool => Ok(each(bytes, |[b]| b.into())),
-        Encoding::U16 => Ok(each(bytes, |b| u16::from_le_bytes(b).into())),
-        Encoding::U32 => Ok(each(bytes, |b| u32::from_le_bytes(b).into())),
-        Encoding::U64 => {
-            let small = each(bytes, |b| i64::try_from(u64::from_le_bytes(b)).ok());
-            let all: Option<Vec<i64>> = small.into_iter().collect();
-            all.ok_or_else(|| format!("`{}` has numbers beyond 63 bits", tensor.name))
-        }
-        other => Err(format!("`{}` is stored as {other}; integers are expected", tensor.name)),
-    }
-}
-
-fn each<T, const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {
-    bytes.as_chunks::<N>().0.iter().map(|chunk| value(*chunk)).collect()
 }
