@@ -64,18 +64,18 @@ pub(crate) const TAKEN: &[&str] = &["messages", "tools", "documents"];
 ///
 /// A tokenizer without a template, a template that is wrong, refuses the messages or does not end.
 pub fn render(tokenizer: &Tokenizer, messages: &[Message], given: &Given) -> Result<String> {
-    let Some(template) = tokenizer.chat_template() else {
+    let Some(template) = tokenizer.chat_template(given.tools.is_some()) else {
         return Err(Error::input(
             "the tokenizer has no chat template: give the whole text with --prompt",
         ));
     };
-    if template.len() > LONGEST {
+    let name = template.place;
+    if template.text.len() > LONGEST {
         return Err(Error::input(format!(
-            "{}: the chat template is longer than {LONGEST} bytes",
-            tokenizer.chat_template_place()
+            "{name}: the chat template is longer than {LONGEST} bytes"
         )));
     }
-    let (template, name) = (tags::plain(template), tokenizer.chat_template_place());
+    let template = tags::plain(template.text);
     let or_none = |json: &Option<Json>| json.as_ref().map_or(Value::from(()), Value::from_serialize);
     let specials = tokenizer.specials();
     let specials = specials

@@ -330,7 +330,8 @@ fn copy(checkpoint: &Checkpoint, tensors: &[TensorRef], slot: &ParamSlot, as_sto
         } else {
             let mut places = here.as_chunks_mut::<4>().0.iter_mut();
             tensor.each_f32(|values| {
-                for (to, value) in places.by_ref().zip(values) {
+                // Numbers first: a place is taken for each of them, and none for the end of a piece.
+                for (value, to) in values.iter().zip(places.by_ref()) {
                     *to = value.to_le_bytes();
                 }
             })?;

@@ -10,6 +10,7 @@ mod chat;
 mod clocked;
 mod compare;
 mod contract;
+mod conversions;
 mod cuda;
 mod drafts;
 mod embed;

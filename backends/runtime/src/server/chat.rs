@@ -27,7 +27,7 @@ pub(super) async fn answer(
 fn prepare(site: &Arc<Site>, fields: &Fields) -> Result<Asked, Problem> {
     fields.refuse(&["tools", "functions", "audio"])?;
     let tokenizer = site.tokenizer()?;
-    if tokenizer.chat_template().is_none() {
+    if tokenizer.chat_template(false).is_none() {
         return Err(Problem::wrong("the model has no chat template: use /v1/completions"));
     }
     let messages = fields.messages()?;

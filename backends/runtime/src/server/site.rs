@@ -72,7 +72,10 @@ impl Site {
 
     /// Whether conversations can be rendered.
     pub(super) fn chats(&self) -> bool {
-        let template = self.tokenizer.as_ref().and_then(|tokenizer| tokenizer.chat_template());
+        let template = self
+            .tokenizer
+            .as_ref()
+            .and_then(|tokenizer| tokenizer.chat_template(false));
         template.is_some() && self.generates()
     }
 

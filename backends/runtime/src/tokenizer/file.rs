@@ -1,11 +1,12 @@
 //! Tokenizers in a `tokenizer.json`, with the configuration in the same directory.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use seqc_checkpoint::Source as Place;
 use serde_json::Value;
 
 use super::{
+    Template,
     calls::{damaged, ids_of, memory_of_file, memory_of_text, memory_of_tokens, narrow},
     specials::Specials,
     spelled::{self, TokenBytes},
@@ -16,6 +17,8 @@ const NAME: &str = "tokenizer.json";
 /// Beside it: settings, among them a chat template; and a chat template alone.
 const CONFIG: &str = "tokenizer_config.json";
 const TEMPLATE: &str = "chat_template.jinja";
+/// The template for conversations with tools, which is `tool_use` among several in the settings.
+const TOOL_TEMPLATE: &str = "additional_chat_templates/tool_use.jinja";
 /// Files beyond this are refused.
 const LARGEST: u64 = 1 << 27;
 
@@ -25,12 +28,18 @@ pub(super) struct File {
     path: PathBuf,
     tokenizer: tokenizers::Tokenizer,
     specials: Specials,
-    template: Option<String>,
-    /// The file of the template.
-    template_place: PathBuf,
+    template: Option<Stated>,
+    tool_template: Option<Stated>,
     /// Ids that the configuration says end a text.
     ends: Vec<i64>,
     warnings: Vec<String>,
+}
+
+/// A template and the file that states it.
+#[derive(Debug)]
+struct Stated {
+    text: String,
+    path: PathBuf,
 }
 
 impl File {
@@ -50,14 +59,26 @@ impl File {
         uncut.map_err(|error| damaged(&path, error))?;
         let config = beside(&place.beside(CONFIG))?;
         let map = beside(&place.beside("special_tokens_map.json"))?;
-        let template = place.beside(TEMPLATE).read(LARGEST);
-        let template = template.ok().and_then(|text| String::from_utf8(text).ok());
+        let read = |name: &str| {
+            let place = place.beside(name);
+            let text = String::from_utf8(place.read(LARGEST).ok()?).ok()?;
+            let path = place.shown();
+            Some(Stated { text, path })
+        };
+        let of_config = |name: &str| {
+            let text = template_of(&config, name)?;
+            let path = place.beside(CONFIG).shown();
+            Some(Stated { text, path })
+        };
+        let alone = read(TEMPLATE);
+        // A template in a file of its own stands in place of all in the settings.
+        let tool_template = read(TOOL_TEMPLATE).or_else(|| of_config("tool_use").filter(|_| alone.is_none()));
         let (ends, warnings) = ends_beside(&place)?;
         Ok(File {
             tokenizer,
             specials: specials(&config, &map),
-            template_place: place.beside(if template.is_some() { TEMPLATE } else { CONFIG }).shown(),
-            template: template.or_else(|| template_of(&config)),
+            template: alone.or_else(|| of_config("default")),
+            tool_template,
             ends,
             warnings,
             path,
@@ -109,12 +130,13 @@ impl File {
         &self.specials
     }
 
-    pub(super) fn chat_template(&self) -> Option<&str> {
-        self.template.as_deref()
-    }
-
-    pub(super) fn chat_template_place(&self) -> &Path {
-        &self.template_place
+    pub(super) fn chat_template(&self, tools: bool) -> Option<Template<'_>> {
+        let of_tools = self.tool_template.as_ref().filter(|_| tools);
+        let stated = of_tools.or(self.template.as_ref())?;
+        Some(Template {
+            text: &stated.text,
+            place: stated.path.display().to_string(),
+        })
     }
 }
 
@@ -186,11 +208,12 @@ fn config_beside(place: &Place) -> Result<Value> {
     serde_json::from_slice(&text).or_else(|error| plain().ok_or_else(|| damaged(&place.shown(), error)))
 }
 
-/// One template, or the one named `default` of several.
-fn template_of(config: &Value) -> Option<String> {
+/// The template of that name of several; a single one is `default`.
+fn template_of(config: &Value, name: &str) -> Option<String> {
     let template = &config["chat_template"];
-    let several = || template.as_array()?.iter().find(|one| one["name"] == "default")?["template"].as_str();
-    template.as_str().or_else(several).map(str::to_owned)
+    let several = || template.as_array()?.iter().find(|one| one["name"] == name)?["template"].as_str();
+    let single = template.as_str().filter(|_| name == "default");
+    single.or_else(several).map(str::to_owned)
 }
 
 /// An id or a list of ids; `None` for anything else.

@@ -38,6 +38,15 @@ const END_OF_TURN: &[&str] = &[
     "<eos>",
 ];
 
+/// A chat template.
+#[derive(Clone, Debug)]
+pub struct Template<'a> {
+    /// A text in Jinja.
+    pub text: &'a str,
+    /// Where it comes from, for messages.
+    pub place: String,
+}
+
 /// A tokenizer with what belongs to it: special tokens and the chat template.
 #[derive(Debug)]
 pub struct Tokenizer {
@@ -155,19 +164,15 @@ impl Tokenizer {
         &self.stops
     }
 
-    /// The chat template, a text in Jinja.
-    pub fn chat_template(&self) -> Option<&str> {
+    /// The chat template, that for conversations with tools if they are given and it has one.
+    pub fn chat_template(&self, tools: bool) -> Option<Template<'_>> {
         match &self.source {
-            Source::Gguf(gguf) => gguf.vocabulary().chat_template(),
-            Source::File(file) => file.chat_template(),
-        }
-    }
-
-    /// The file from which the chat template comes, for messages.
-    pub(crate) fn chat_template_place(&self) -> String {
-        match &self.source {
-            Source::Gguf(gguf) => format!("tokenizer.chat_template of {}", gguf.path().display()),
-            Source::File(file) => file.chat_template_place().display().to_string(),
+            Source::Gguf(gguf) => {
+                let (key, text) = gguf.vocabulary().chat_template(tools)?;
+                let place = format!("{key} of {}", gguf.path().display());
+                Some(Template { text, place })
+            }
+            Source::File(file) => file.chat_template(tools),
         }
     }
 

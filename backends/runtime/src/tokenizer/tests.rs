@@ -319,7 +319,10 @@ fn json_file() -> (Value, Value) {
     });
     let config = json!({
         "eos_token": {"content": "<|end|>"},
-        "chat_template": [{"name": "default", "template": "{{ messages[0].content }}{{ eos_token }}"}],
+        "chat_template": [
+            {"name": "tool_use", "template": "{{ tools }}"},
+            {"name": "default", "template": "{{ messages[0].content }}{{ eos_token }}"},
+        ],
     });
     (tokenizer, config)
 }
@@ -342,6 +345,9 @@ fn a_tokenizer_json_is_read_with_what_lies_beside_it() {
             [3, 5, 5, 0, 6, 7]
         );
         assert_eq!(tokenizer.decode(&[3, 5, 0, 6, 7]).expect("text"), "ab ab<|end|>é");
+        let template = |tools| tokenizer.chat_template(tools).map(|template| template.text);
+        assert_eq!(template(true), Some("{{ tools }}"));
+        assert!(template(false).is_some_and(|text| text.contains("messages")));
         let long: Vec<i64> = [3, 5, 6, 7, 5, 0].repeat(20);
         assert_eq!(streamed(&tokenizer, &long), tokenizer.decode(&long).expect("text"));
         let mut stream = tokenizer.stream(&[3, 5]);

@@ -129,8 +129,11 @@ impl Vocabulary {
         })
     }
 
-    pub(in crate::tokenizer) fn chat_template(&self) -> Option<&str> {
-        self.metadata()?.str("tokenizer.chat_template")
+    /// The chat template and its key, that for conversations with tools if they are given and there is one.
+    pub(in crate::tokenizer) fn chat_template(&self, tools: bool) -> Option<(&'static str, &str)> {
+        let of = |key: &'static str| Some((key, self.metadata()?.str(key)?));
+        let of_tools = of("tokenizer.chat_template.tool_use").filter(|_| tools);
+        of_tools.or_else(|| of("tokenizer.chat_template"))
     }
 
     /// Adds the bytes that a token says.
