@@ -126,9 +126,8 @@ fn the_example_in_c_answers() {
     assert!(said.contains("/nowhere"), "{said}");
 }
 
-#[test]
-fn the_crate_builds_without_a_network_and_answers() {
-    let dir = built("package-rust", &["--emit", "crate", "-o", "model", "--embed-weights"]);
+/// A workspace of the crate in `model` and of one that uses it, with this text.
+pub(super) fn workspace(dir: &Path, main: &str) {
     fs::create_dir_all(dir.join("user/src")).unwrap_or_else(|error| panic!("{error}"));
     write(
         &dir.join("Cargo.toml"),
@@ -137,7 +136,13 @@ fn the_crate_builds_without_a_network_and_answers() {
     let manifest = "[package]\nname = \"user\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
         [dependencies]\nmodel = { path = \"../model\" }\n";
     write(&dir.join("user/Cargo.toml"), manifest);
-    write(&dir.join("user/src/main.rs"), &examples("rust")[0]);
+    write(&dir.join("user/src/main.rs"), main);
+}
+
+#[test]
+fn the_crate_builds_without_a_network_and_answers() {
+    let dir = built("package-rust", &["--emit", "crate", "-o", "model", "--embed-weights"]);
+    workspace(&dir, &examples("rust")[0]);
     fs::create_dir_all(dir.join("user/src/bin")).unwrap_or_else(|error| panic!("{error}"));
     let more = fixture::folder().join("packages.rs");
     fs::copy(&more, dir.join("user/src/bin/more.rs")).unwrap_or_else(|error| panic!("{}: {error}", more.display()));

@@ -17,6 +17,7 @@ use seqc_tests::{
 use super::{
     encoders::{self, generate, near, outputs, text},
     libraries::shell,
+    packages::workspace,
 };
 
 fn write(path: &Path, bytes: impl AsRef<[u8]>) {
@@ -82,16 +83,8 @@ fn sessions_of_c_read_sources() {
 #[test]
 fn sessions_of_rust_read_sources() {
     let dir = built("sources-rust", false, &["crate", "-o", "model"]);
-    fs::create_dir_all(dir.join("user/src")).unwrap_or_else(|error| panic!("{error}"));
-    write(
-        &dir.join("Cargo.toml"),
-        "[workspace]\nmembers = [\"model\", \"user\"]\nresolver = \"3\"\n",
-    );
-    let manifest = "[package]\nname = \"user\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
-        [dependencies]\nmodel = { path = \"../model\" }\n";
-    write(&dir.join("user/Cargo.toml"), manifest);
-    let main = fs::read(folder().join("sources.rs")).unwrap_or_else(|error| panic!("{error}"));
-    write(&dir.join("user/src/main.rs"), main);
+    let main = fs::read_to_string(folder().join("sources.rs")).unwrap_or_else(|error| panic!("{error}"));
+    workspace(&dir, &main);
     let run = "RUSTFLAGS='-D warnings' env -u CARGO_TARGET_DIR cargo run --quiet --offline --bin user";
     assert_eq!(shell(&dir.join("user"), run), expected(false));
 }
