@@ -6,10 +6,10 @@ use seqc_checkpoint::Source as Place;
 use serde_json::Value;
 
 use super::{
-    Template,
     calls::{damaged, ids_of, memory_of_file, memory_of_text, memory_of_tokens, narrow},
     specials::Specials,
     spelled::{self, TokenBytes},
+    template::Template,
 };
 use crate::{Error, Result};
 

@@ -8,12 +8,14 @@ mod kinds;
 mod source;
 mod specials;
 mod spelled;
+mod template;
 #[cfg(test)]
 mod tests;
 mod text;
 
 pub use specials::Specials;
 pub use spelled::TokenBytes;
+pub use template::Template;
 pub use text::TextStream;
 
 use std::path::Path;
@@ -37,15 +39,6 @@ const END_OF_TURN: &[&str] = &[
     "</s>",
     "<eos>",
 ];
-
-/// A chat template.
-#[derive(Clone, Debug)]
-pub struct Template<'a> {
-    /// A text in Jinja.
-    pub text: &'a str,
-    /// Where it comes from, for messages.
-    pub place: String,
-}
 
 /// A tokenizer with what belongs to it: special tokens and the chat template.
 #[derive(Debug)]
