@@ -170,18 +170,23 @@ fn refused(words: &[&str]) -> String {
     answer.stderr
 }
 
-#[test]
-fn the_wheel_installs_in_a_fresh_environment_and_answers() {
-    let dir = built("package-python", &["--emit", "wheel", "-o", ".", "--embed-weights"]);
-    shell(&dir, "python3 -m venv fresh");
-    let install = "fresh/bin/python -m pip install --quiet --disable-pip-version-check ./model-*.whl";
-    let installed = command::run_in(&dir, Path::new("/bin/sh"), &["-ec", install]);
+/// Installs wheels of a folder in an environment of its own there, `fresh`.
+pub(super) fn install(dir: &Path, wheels: &str) {
+    shell(dir, "python3 -m venv fresh");
+    let install = format!("fresh/bin/python -m pip install --quiet --disable-pip-version-check {wheels}");
+    let installed = command::run_in(dir, Path::new("/bin/sh"), &["-ec", &install]);
     assert_eq!(
         installed.code,
         Some(0),
         "pip gets numpy from its index or PIP_FIND_LINKS: {}",
         installed.stderr
     );
+}
+
+#[test]
+fn the_wheel_installs_in_a_fresh_environment_and_answers() {
+    let dir = built("package-python", &["--emit", "wheel", "-o", ".", "--embed-weights"]);
+    install(&dir, "./model-*.whl");
     let examples = examples("python");
     for (n, text) in examples.iter().enumerate() {
         write(&dir.join(format!("main{n}.py")), text);

@@ -17,7 +17,7 @@ use seqc_tests::{
 use super::{
     encoders::{self, generate, near, outputs, text},
     libraries::shell,
-    packages::workspace,
+    packages::{install, workspace},
 };
 
 fn write(path: &Path, bytes: impl AsRef<[u8]>) {
@@ -105,14 +105,7 @@ fn sessions_of_python_read_sources() {
         "--embed-weights",
     ];
     command::run_in(&dir, command::seqc_binary(), &words).ok();
-    let install = "python3 -m venv fresh && fresh/bin/python -m pip install --quiet --disable-pip-version-check ./model-*.whl ./features-*.whl";
-    let installed = command::run_in(&dir, Path::new("/bin/sh"), &["-ec", install]);
-    assert_eq!(
-        installed.code,
-        Some(0),
-        "pip gets numpy from its index or PIP_FIND_LINKS: {}",
-        installed.stderr
-    );
+    install(&dir, "./model-*.whl ./features-*.whl");
     let script = folder().join("sources.py").display().to_string();
     let printed = shell(&dir, &format!("fresh/bin/python {script} {}", known.display()));
     assert_eq!(printed, expected(true));
