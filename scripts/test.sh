@@ -50,7 +50,8 @@ bash scripts/setup.sh test
 check "Layout" cargo fmt --all --check
 check "Lints" cargo clippy --workspace --all-targets --quiet -- -D warnings
 check "Lints of the runtime for GPUs" cargo clippy --package seqc-runtime --features cuda --quiet -- -D warnings
-check "The compiler" cargo build --workspace --bins
+# With the features that tests ask for, so that tests build nothing anew.
+check "The compiler" cargo build --workspace --all-targets
 check "Tests" cargo test --workspace
 check "Documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
