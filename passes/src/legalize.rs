@@ -1,8 +1,8 @@
 //! Puts a graph into the form that plans expect: reals beside attention, no delays of what never changes.
 //! Does not change what is computed; does not make anything faster.
 
-use crate::Law;
-use seqc_ir::{BinaryOp, Elem, Graph, IndexExpr, Op, OpClass, Stage, Ty, Value};
+use crate::{Law, recurrence::recurrences};
+use seqc_ir::{BinaryOp, Elem, Graph, IndexExpr, Op, OpClass, Stage, StateId, Ty, Value};
 use std::collections::HashSet;
 
 /// See [`real_streams`].
@@ -34,6 +34,48 @@ fn is_of_token(graph: &Graph, v: Value) -> bool {
         }
     }
     false
+}
+
+/// Longer delays stay histories: states of a scan are kept in registers.
+const LONGEST_CHAIN: usize = 8;
+
+/// A recurrence each of whose entries depends on its own last few values is a scan of as many states: delays inside the cycle become the
+/// previous values of states.
+pub fn delays_in_scans(graph: &mut Graph) {
+    for recurrence in recurrences(graph) {
+        let delays = recurrence.delays_of_entries(graph);
+        let steps = |v: &Value| match *graph.op(*v) {
+            Op::Delay { steps } if graph.ty(*v).elem == Elem::F32 => Some(steps),
+            _ => None,
+        };
+        let lengths: Option<Vec<usize>> = delays.iter().map(steps).collect();
+        let Some(lengths) = lengths.filter(|all| all.iter().all(|steps| *steps <= LONGEST_CHAIN)) else {
+            continue;
+        };
+        for (v, steps) in delays.into_iter().zip(lengths) {
+            let source = graph.operands(v)[0];
+            let before = (0..steps).fold(source, |at, _| previous(graph, at));
+            graph.replace(v, before);
+        }
+    }
+}
+
+/// The value of the previous token: of the state that has it, or of a new one.
+fn previous(graph: &mut Graph, v: Value) -> Value {
+    let known = graph.states.iter().position(|state| state.next == Some(v));
+    let state = known.map_or_else(
+        || {
+            let name = match *graph.op(v) {
+                Op::Prev(s) => graph.states[s.0 as usize].name.clone(),
+                _ => graph.node(v).name.clone(),
+            };
+            let state = graph.add_state(format!("{name}_before"), graph.ty(v).clone());
+            graph.set_next(state, v);
+            state
+        },
+        |n| StateId(n as u32),
+    );
+    graph.prev(state)
 }
 
 /// Integer streams of attention become reals: caches hold nothing else. Exact up to 2^24.

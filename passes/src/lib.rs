@@ -50,6 +50,12 @@ pub const PASSES: &[Pass] = &[
         ensures: &[],
     },
     Pass {
+        name: "make-delays-states",
+        why: "after delays are known: a scan has the last few values of its entries at hand",
+        run: legalize::delays_in_scans,
+        ensures: &[],
+    },
+    Pass {
         name: "unfold-delays-of-constants",
         why: "only what changes from token to token has a history",
         run: legalize::delays_of_constants,

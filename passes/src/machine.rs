@@ -112,6 +112,8 @@ pub struct Memory {
     pub panel_columns: usize,
     /// Entries of a state from which on it is not stored for every token: those of a chunk would not stay in a cache.
     pub stored_state: usize,
+    /// The same for a state whose entries results only add up: they are computed in the loop, where it is at hand.
+    pub summed_state: usize,
     /// Blocks of the top size of a long convolution whose spectra are kept: with half as many, transforms outgrow the
     /// second-level cache. Part of the layout of states, hence the same for all machines that read them.
     pub spectra: usize,
@@ -191,6 +193,7 @@ impl Machine {
             prefetch: 16384,
             panel_columns: 1024,
             stored_state: 4096,
+            summed_state: 512,
             spectra: 8,
         },
         rates: Rates {

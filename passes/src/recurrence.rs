@@ -23,6 +23,19 @@ pub struct Recurrence {
     pub elementwise: bool,
 }
 
+impl Recurrence {
+    /// The delays inside the cycle, where each entry of the states depends on its own past alone and these are what reads more of it than
+    /// the previous token.
+    pub fn delays_of_entries(&self, graph: &Graph) -> Vec<Value> {
+        let delay = |v: &&Value| matches!(graph.op(**v), Op::Delay { .. });
+        if is_independent(graph, &self.states, &self.members) {
+            self.members.iter().filter(delay).copied().collect()
+        } else {
+            Vec::new()
+        }
+    }
+}
+
 /// Classes of recurrences (see the user documentation of `seqc explain`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {

@@ -41,6 +41,13 @@ const EXAMPLES: &[(&str, &str)] = &[
         output y %4 }",
     ),
     (
+        "make-delays-states",
+        "graph g { input 0 x : f32[3] state @0 h : f32[3] next %4
+        %0 = input(0) : f32[3] %1 = prev(@0) : f32[3] %2 = delay(steps=2) %1 : f32[3]
+        %3 = add %1, %2 : f32[3] %4 = add %3, %0 : f32[3]
+        output y %4 }",
+    ),
+    (
         "unfold-delays-of-constants",
         "graph g { param 0 b : f32[3] input 0 x : f32[3]
         %0 = param(0) : f32[3] %1 = input(0) : f32[3] %2 = delay(steps=2) %0 : f32[3]

@@ -30,6 +30,11 @@ pub trait Rational {
     /// `x * up / down`, `down` positive.
     fn times(&mut self, x: Self::Number, up: i64, down: i64) -> Option<Self::Number>;
 
+    /// `x * y`
+    fn product(&mut self, _x: Self::Number, _y: Self::Number) -> Option<Self::Number> {
+        None
+    }
+
     /// `x + y`
     fn plus(&mut self, x: Self::Number, y: Self::Number) -> Option<Self::Number>;
 
@@ -72,6 +77,7 @@ pub trait Rational {
                 let (up, down) = self.fraction(c)?;
                 self.times(x, up, down)
             }
+            (BinaryOp::Mul, Operand::Number(x), Operand::Number(y)) => self.product(x, y),
             (BinaryOp::Div, Operand::Number(x), Operand::Const(c)) => {
                 let (up, down) = self.fraction(c).filter(|(up, _)| *up != 0)?;
                 self.times(x, down * up.signum(), up.abs())

@@ -24,6 +24,7 @@
 use super::{
     Misfit, ScanBlock,
     chunked_cost::MatrixCost,
+    head_parallel::Heads,
     matrix_form::{Chunked, Correction, Costs, Factor, Term, Write},
     scan::inner_values,
     types::{Extent, Nest, Plan, Scan},
@@ -65,7 +66,7 @@ pub(super) fn find(
         sizes: axes.iter().map(|a| state_ty.ty.dims[*a].size).collect(),
         stop: &|v| plan.is_stored(v) && !inside.contains(&v) && !written.contains(&v),
     };
-    if scan.kept.len() < 2 || finder.sizes.contains(&0) {
+    if finder.sizes.contains(&0) {
         return Err(Misfit::NoMatrix);
     }
     let mut form = finder.form(written.iter().copied().collect())?;
@@ -74,11 +75,12 @@ pub(super) fn find(
     Ok(form)
 }
 
-/// The matrix form of a loop that falls apart into heads, as that of a scan. What the loop stores beside its results must
-/// not be read outside of it, and its next state has a single row, so that nothing else can read it.
-pub(super) fn of_heads(graph: &Graph, plan: &Plan, recurrence: &Recurrence, nests: &[Nest]) -> Result<Scan, Misfit> {
+/// The matrix form of a loop that falls apart into heads, or whose state is that of one, as that of a scan. What the loop stores beside
+/// its results must not be read outside of it, and its next state has a single row, so that nothing else can read it.
+pub(super) fn of_heads(graph: &Graph, plan: &Plan, recurrence: &Recurrence, heads: &Heads) -> Result<Scan, Misfit> {
     let members: HashSet<Value> = recurrence.members.iter().copied().collect();
-    let (inside, outputs): (Vec<Nest>, Vec<Nest>) = nests.iter().cloned().partition(|n| members.contains(&n.value));
+    let (inside, outputs): (Vec<Nest>, Vec<Nest>) =
+        heads.nests.iter().cloned().partition(|n| members.contains(&n.value));
     let results: HashSet<Value> = outputs.iter().map(|nest| nest.value).collect();
     let read_here = |v: &Value| members.contains(v) || results.contains(v);
     let [state] = recurrence.states[..] else {
@@ -89,9 +91,14 @@ pub(super) fn of_heads(graph: &Graph, plan: &Plan, recurrence: &Recurrence, nest
         let given = graph.outputs.iter().any(|(_, v)| *v == nest.value);
         given || nest.value != next && !graph.users(nest.value).iter().all(read_here)
     };
-    let no_row = |nest: &Nest| nest.shift.is_some() || graph.ty(nest.value).rank() != 2;
-    if graph.states[state.0 as usize].ty.rank() != 3 || outputs.iter().any(no_row) {
+    // One matrix, or one for each head.
+    let rank = graph.states[state.0 as usize].ty.rank();
+    let no_row = |nest: &Nest| nest.shift.is_some() || graph.ty(nest.value).rank() + 1 != rank;
+    if !(2..=3).contains(&rank) || outputs.iter().any(no_row) {
         return Err(Misfit::NoMatrix);
+    }
+    if rank == 3 && !heads.apart {
+        return Err(Misfit::HeadsDepend);
     }
     let row = plan.stored.get(&next).map(|id| plan.buffer(*id).extent);
     if row != Some(Extent::Single) {
@@ -103,7 +110,7 @@ pub(super) fn of_heads(graph: &Graph, plan: &Plan, recurrence: &Recurrence, nest
     let written: HashSet<Value> = inside.iter().map(|nest| nest.value).collect();
     // The axis of the keys is the one that results sum over.
     let along = |n: usize, p: usize| -> Result<Scan, Misfit> {
-        let kept = vec![0, p];
+        let kept = (0..rank - 2).chain([p]).collect::<Vec<usize>>();
         let mut scan = Scan {
             states: vec![state],
             block: ScanBlock::new(graph, &[state], &kept, &[n], &plan.settings.machine),
@@ -115,8 +122,9 @@ pub(super) fn of_heads(graph: &Graph, plan: &Plan, recurrence: &Recurrence, nest
         scan.chunked = Some(find(graph, plan, recurrence, &scan, &written)?);
         Ok(scan)
     };
-    match along(1, 2) {
-        Err(Misfit::OtherReads) => along(2, 1),
+    let [rows, columns] = [rank - 2, rank - 1];
+    match along(rows, columns) {
+        Err(Misfit::OtherReads) => along(columns, rows),
         found => found,
     }
 }

@@ -4,7 +4,7 @@ use super::{
     FormId, Settings, contiguous_rows,
     forms::Rejected,
     inline::Walk,
-    materialize::Materialize,
+    materialize::{Materialize, unshaped},
     scan::inner_values,
     types::{Buffer, BufferId, Extent, Nest, Plan, row_major},
 };
@@ -148,16 +148,17 @@ impl<'a> PlanBuilder<'a> {
     pub(super) fn place_outputs(&mut self) -> Vec<(Value, BufferId)> {
         let mut copies = Vec::new();
         for (n, (_, v)) in self.graph.outputs.iter().enumerate() {
-            let own = self.plan.stored.get(v).copied().filter(|id| {
+            let source = unshaped(self.graph, *v);
+            let own = self.plan.stored.get(&source).copied().filter(|id| {
                 let b = &self.plan.buffers[id.0];
                 b.extent == Extent::PerToken && b.history == 0 && b.output.is_none()
             });
             match own {
                 Some(id) => self.plan.buffers[id.0].output = Some(n),
                 None => {
-                    let id = self.new_buffer(*v, Extent::PerToken);
+                    let id = self.new_buffer(source, Extent::PerToken);
                     self.plan.buffers[id.0].output = Some(n);
-                    copies.push((*v, id));
+                    copies.push((source, id));
                 }
             }
         }

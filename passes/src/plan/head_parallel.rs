@@ -11,9 +11,20 @@ use crate::affine::AffineExpr;
 use seqc_ir::{Graph, Op, StateId, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// The nests of a loop's body in order, and the number of heads, when every value has the heads as its first axis and
-/// reads what the loop computes at its own head only. A loop with little to do is one head.
-pub(super) fn by_heads(graph: &Graph, plan: &Plan, body: &[Kernel], states: &[StateId]) -> Option<(usize, Vec<Nest>)> {
+/// A loop over tokens as one over heads.
+pub(super) struct Heads {
+    /// How many: one where it does not fall apart.
+    pub(super) count: usize,
+    /// The nests of the loop's body, in order.
+    pub(super) nests: Vec<Nest>,
+    /// Every value has the heads as its first axis, and reads what the loop computes at its own head only.
+    pub(super) apart: bool,
+    /// There is little to do: one thread is as fast as all of them.
+    pub(super) little: bool,
+}
+
+/// The heads of a loop that only computes nests.
+pub(super) fn by_heads(graph: &Graph, plan: &Plan, body: &[Kernel], states: &[StateId]) -> Option<Heads> {
     let mut nests = Vec::new();
     for kernel in body {
         match kernel {
@@ -45,11 +56,15 @@ pub(super) fn by_heads(graph: &Graph, plan: &Plan, body: &[Kernel], states: &[St
             .first()
             .is_some_and(|d| d.size == heads)
     });
-    if heads > 1 && whole && nests.iter().all(apart) {
-        return Some((heads, nests));
-    }
-    (nests.iter().map(|nest| entries(graph, nest)).sum::<usize>() <= plan.settings.machine.rates.shared_heads)
-        .then_some((1, nests))
+    let apart = whole && nests.iter().all(apart);
+    let entries: usize = nests.iter().map(|nest| entries(graph, nest)).sum();
+    let little = entries <= plan.settings.machine.rates.shared_heads;
+    Some(Heads {
+        count: if apart { heads } else { 1 },
+        nests,
+        apart,
+        little,
+    })
 }
 
 /// Entries that a nest computes or adds up.

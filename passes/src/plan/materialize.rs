@@ -50,6 +50,15 @@ fn only_matrix(graph: &Graph, stages: &[Stage], v: Value) -> bool {
         })
 }
 
+/// The value whose entries, in order, are those of `v`: a result has the shape in which it is computed.
+pub(super) fn unshaped(graph: &Graph, v: Value) -> Value {
+    let mut at = v;
+    while let Op::Reshape = graph.op(at) {
+        at = graph.operands(at)[0];
+    }
+    at
+}
+
 /// What the choice starts from.
 pub(super) struct Materialize<'a> {
     pub(super) graph: &'a Graph,
@@ -70,8 +79,9 @@ impl Materialize<'_> {
             self.force(*v, &mut forced);
         }
         for (_, v) in &self.graph.outputs {
-            if !self.is_leaf(*v) {
-                forced.insert(*v);
+            let source = unshaped(self.graph, *v);
+            if !self.is_leaf(source) {
+                forced.insert(source);
             }
         }
         for (recurrence, mode) in self.recurrences.iter().zip(self.modes) {

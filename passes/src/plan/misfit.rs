@@ -46,9 +46,11 @@ misfits! {
     /// What it reads is computed from its own results.
     WaitsForItself "waits_for_itself" "its inputs depend on its own results";
     /// Some value of the loop reads what another head computes, or there is one head.
-    HeadsDepend "heads_depend" "its first axis is not an axis of independent heads";
+    HeadsDepend "heads_depend" "its first axis is not an axis of several independent heads";
     /// It is one of the recurrences of a larger loop over tokens.
     InsideLoop "inside_loop" "it is part of a larger loop over tokens";
+    /// Its loop has kernels of their own inside: products, scans or attention.
+    OtherKernels "other_kernels" "its loop contains products with parameters, scans or attention";
     /// It has several states.
     SeveralStates "several_states" "it has several states";
     /// Its state is no matrix of keys by values for each head that results sum over the keys.

@@ -8,8 +8,11 @@ use super::{
     materialize::{Materialize, native_params, of_params},
     types::{BufferId, Extent, Kernel, Plan},
 };
-use crate::{attention::analysis::analyses, recurrence::recurrences};
-use seqc_ir::Graph;
+use crate::{
+    attention::analysis::analyses,
+    recurrence::{Recurrence, recurrences},
+};
+use seqc_ir::{Graph, OpClass, Value};
 use std::collections::{HashMap, HashSet};
 
 /// Plans a graph: tries the best way to run each recurrence first, and the next one where it does not fit.
@@ -116,18 +119,46 @@ impl PlanBuilder<'_> {
 
     /// True for a buffer with a row for every token that is large enough for one row to pay, and may have one.
     fn is_large(&self, id: BufferId) -> bool {
+        self.is_longer(id, self.plan.settings.machine.memory.stored_state)
+    }
+
+    fn is_longer(&self, id: BufferId, entries: usize) -> bool {
         let buffer = self.plan.buffer(id);
         let own = buffer.history == 0 && buffer.output.is_none() && buffer.extent == Extent::PerToken;
-        own && buffer.len > self.plan.settings.machine.memory.stored_state
+        own && buffer.len > entries
+    }
+
+    /// Whether what is no part of a recurrence reads its value through sums alone.
+    fn is_summed(&self, recurrence: &Recurrence, v: Value) -> bool {
+        let kept = self.graph.outputs.iter().any(|(_, output)| *output == v);
+        !kept
+            && self.graph.users(v).into_iter().all(|user| {
+                recurrence.members.contains(&user)
+                    || match self.graph.class(user) {
+                        OpClass::Reduction => true,
+                        OpClass::Elementwise | OpClass::Index => self.is_summed(recurrence, user),
+                        _ => false,
+                    }
+            })
     }
 
     /// The buffers of large next values of loops that nothing else needs a row of for every token.
     fn large_loop_states(&self) -> Vec<BufferId> {
         let loops = self.plan.recurrences.iter().enumerate();
         let loops = loops.filter(|(r, _)| !self.modes[*r].is_scan());
-        let nexts = loops.flat_map(|(_, recurrence)| &recurrence.states);
-        let nexts = nexts.filter_map(|s| self.graph.states[s.0 as usize].next);
-        let buffers = nexts.filter_map(|v| self.plan.stored.get(&v).copied());
-        buffers.filter(|id| self.is_large(*id)).collect()
+        let summed = self.plan.settings.machine.memory.summed_state;
+        let mut found = Vec::new();
+        for (_, recurrence) in loops {
+            for state in &recurrence.states {
+                let next = self.graph.states[state.0 as usize].next;
+                let Some((v, id)) = next.and_then(|v| Some((v, *self.plan.stored.get(&v)?))) else {
+                    continue;
+                };
+                if self.is_large(id) || self.is_longer(id, summed) && self.is_summed(recurrence, v) {
+                    found.push(id);
+                }
+            }
+        }
+        found
     }
 }

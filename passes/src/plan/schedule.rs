@@ -227,28 +227,32 @@ impl PlanBuilder<'_> {
             .flat_map(|r| self.plan.recurrences[*r].states.iter().copied())
             .collect();
         let by_heads = head_parallel::by_heads(self.graph, &self.plan, &body, &states);
-        if by_heads.as_ref().is_none_or(|(heads, _)| *heads == 1) {
-            let rejected = group
-                .loops
-                .iter()
-                .map(|r| ((*r, FormId::HeadParallel), Misfit::HeadsDepend));
+        let recurrences: Vec<usize> = group.loops.iter().copied().collect();
+        if by_heads.as_ref().is_none_or(|heads| heads.count == 1) {
+            let rejected = recurrences.iter();
+            let rejected = rejected.map(|r| ((*r, FormId::HeadParallel), Misfit::HeadsDepend));
             self.rejected.borrow_mut().extend(rejected);
         }
-        if let Some((heads, nests)) = by_heads {
-            let recurrences: Vec<usize> = group.loops.iter().copied().collect();
-            let chunked = match recurrences[..] {
-                [r] if heads > 1 => {
-                    let recurrence = &self.plan.recurrences[r];
-                    self.matrix_form(r, chunked::of_heads(self.graph, &self.plan, recurrence, &nests))
-                }
-                _ => None,
-            };
-            return Ok(Kernel::Heads {
-                heads,
-                nests,
-                states,
-                chunked,
-            });
+        let chunked = match (&recurrences[..], &by_heads) {
+            ([r], Some(heads)) => {
+                let recurrence = &self.plan.recurrences[*r];
+                self.matrix_form(*r, chunked::of_heads(self.graph, &self.plan, recurrence, heads))
+            }
+            ([r], None) => self.matrix_form(*r, Err(Misfit::OtherKernels)),
+            _ => None,
+        };
+        let is_used = |scan: &Scan| scan.chunked.as_ref().is_some_and(|form| form.shortest.is_some());
+        match by_heads {
+            // All threads compute the entries of one head where it is large, unless it has a matrix form.
+            Some(heads) if heads.count > 1 || heads.little || chunked.as_ref().is_some_and(is_used) => {
+                return Ok(Kernel::Heads {
+                    heads: heads.count,
+                    nests: heads.nests,
+                    states,
+                    chunked,
+                });
+            }
+            _ => {}
         }
         body.push(Kernel::Commit(states));
         Ok(Kernel::Loop(body))

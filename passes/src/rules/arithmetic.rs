@@ -3,6 +3,9 @@
 use super::rule::{Rule, constant, constant_like, operands_of};
 use seqc_ir::{BinaryOp, Elem, Graph, Op, UnaryOp, Value};
 
+/// Numbers up to here are integers in double precision.
+const LARGEST_EXACT: f64 = (1u64 << 53) as f64;
+
 pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "x_plus_zero_is_x",
@@ -39,6 +42,10 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "x_over_power_of_two_is_product",
         rewrite: x_over_power_of_two_is_product,
+    },
+    Rule {
+        name: "rounded_quotient_of_integer_is_of_integers",
+        rewrite: rounded_quotient_of_integer_is_of_integers,
     },
     Rule {
         name: "x_to_two_is_square",
@@ -101,6 +108,28 @@ fn x_over_power_of_two_is_product(graph: &mut Graph, v: Value) -> Option<Value> 
     let ty = graph.ty(v).clone();
     let inverse = constant_like(graph, v, 1.0 / c);
     Some(graph.add(Op::Binary(BinaryOp::Mul), ty, &[x, inverse]))
+}
+
+/// `int(n / 3)` of an integer is exact in integers. Quotients by powers of two are products by now.
+fn rounded_quotient_of_integer_is_of_integers(graph: &mut Graph, v: Value) -> Option<Value> {
+    let (Op::Cast, Elem::I64) = (graph.op(v), graph.ty(v).elem) else {
+        return None;
+    };
+    let quotient = graph.operands(v)[0];
+    let divided = right_constant(graph, quotient, BinaryOp::Div);
+    let multiplied = || right_constant(graph, quotient, BinaryOp::Mul).map(|(x, c)| (x, 1.0 / c));
+    let (real, divisor) = divided.or_else(multiplied)?;
+    let whole = divisor != 0.0 && divisor.fract() == 0.0 && divisor.abs() <= LARGEST_EXACT;
+    if !whole || *graph.op(real) != Op::Cast {
+        return None;
+    }
+    let n = graph.operands(real)[0];
+    if graph.ty(n).elem != Elem::I64 {
+        return None;
+    }
+    let ty = graph.ty(v).clone();
+    let divisor = constant_like(graph, v, divisor);
+    Some(graph.add(Op::Binary(BinaryOp::Div), ty, &[n, divisor]))
 }
 
 fn x_to_two_is_square(graph: &mut Graph, v: Value) -> Option<Value> {

@@ -98,6 +98,11 @@ const CASES: &[Case] = &[
         leaves: "%10 = const(3.0) : f32[4] %99 = div %2, %10 : f32[4]",
     },
     Case {
+        rule: "rounded_quotient_of_integer_is_of_integers",
+        rewrites: "%10 = const(3.0) : f32 %11 = cast %6 : f32 %12 = div %11, %10 : f32 %99 = cast %12 : i64",
+        leaves: "%10 = const(2.5) : f32 %11 = cast %6 : f32 %12 = div %11, %10 : f32 %99 = cast %12 : i64",
+    },
+    Case {
         rule: "x_to_two_is_square",
         rewrites: "%10 = const(2.0) : f32[4] %99 = pow %2, %10 : f32[4]",
         leaves: "%10 = const(3.0) : f32[4] %99 = pow %2, %10 : f32[4]",

@@ -14,6 +14,8 @@ use seqc_passes::attention::named::List;
 
 /// Denominators and factors stay below this.
 const SMALL: i64 = 1 << 20;
+/// The value used as infinity for positions, and for constants.
+const FAR: f64 = (1u64 << 40) as f64;
 
 /// A boolean, known at compile time or not.
 #[derive(Clone, Copy)]
@@ -212,7 +214,9 @@ impl TileCoverage<'_> {
     }
 
     fn compare_constant(&mut self, cmp: Cmp, x: Range, c: f64) -> Coverage {
-        let Some((cmp, bound)) = whole_bound(cmp, c * x.den as f64) else {
+        // Positions times factors are not beyond infinity times these.
+        let far = FAR * x.factor as f64;
+        let Some((cmp, bound)) = whole_bound(cmp, c * x.den as f64, far) else {
             return Coverage::OPEN;
         };
         let bound = self.f.i64(bound as i64);
@@ -337,7 +341,7 @@ impl Rational for TileCoverage<'_> {
     type Number = Range;
 
     fn constant(&mut self, c: f64) -> Option<Range> {
-        let (up, den) = fraction(c)?;
+        let (up, den) = fraction(c, FAR)?;
         let up = self.f.i64(up);
         Some(Range {
             low: up,
@@ -349,7 +353,7 @@ impl Rational for TileCoverage<'_> {
 
     fn fraction(&self, c: f64) -> Option<(i64, i64)> {
         // Nothing times what is no number is no number.
-        fraction(c).filter(|(up, _)| *up != 0)
+        fraction(c, FAR).filter(|(up, _)| *up != 0)
     }
 
     fn times(&mut self, x: Range, up: i64, down: i64) -> Option<Range> {

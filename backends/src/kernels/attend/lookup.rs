@@ -92,16 +92,21 @@ impl Pair<'_> {
             Term::Const(c) => f.i64(c.floor().max(0.0).min(last as f64) as i64),
             Term::Exact(x) => {
                 let x = floor(f, x);
-                let whole = match x.offset {
-                    None => x.base,
-                    Some(offset) => {
+                match x.offset {
+                    Some(offset) if offset.ty.scalar() == Scalar::I32 => {
                         let zero = f.i64(0);
                         let base = clamped_difference(f, x.base, zero);
                         let base = f.splat(base, self.lanes);
-                        f.add(base, offset)
+                        let whole = f.add(base, offset);
+                        clamp(f, whole)
                     }
-                };
-                clamp(f, whole)
+                    Some(_) => {
+                        let whole = x.whole(f);
+                        let whole = clamp(f, whole);
+                        f.convert(Cast::Truncate, whole, Scalar::I32)
+                    }
+                    None => clamp(f, x.base),
+                }
             }
             Term::Real(v) | Term::Truth(v) => {
                 let (zero, end) = (f.zero(v.ty), f.float(v.ty, last as f32));

@@ -1,26 +1,25 @@
-//! Exact arithmetic with positions in lanes: one integer for all lanes, a small offset for each, a denominator.
+//! Exact arithmetic with positions in lanes: one integer for all lanes, an offset for each, a denominator.
 //!
-//! Positions need 40 bits, offsets within a vector of keys few: 64-bit arithmetic is scalar, lanes take 32 bits.
+//! Positions need 40 bits, offsets within a vector of keys few: 64-bit arithmetic is scalar, lanes take 32 bits, or 64 where offsets
+//! get large. Numbers of 64 bits wrap around as integers do everywhere.
 
-use crate::kernel::{Cast, Cmp, Func, Scalar, Val};
+use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Val};
 use seqc_ir::{BinaryOp, Operand, Rational};
 
-/// Offsets and denominators stay below this, so that nothing overflows 32 bits.
+/// Offsets of 32 bits, and denominators, stay below this, so that nothing overflows 32 bits.
 const SMALL: i64 = 1 << 24;
-/// Bases stay below this.
-const LARGE: f64 = (1u64 << 60) as f64;
-/// Positions and tables stay below this.
-const POSITION: f64 = (1u64 << 40) as f64;
-/// The value used as infinity for positions.
-const FAR: f64 = (1u64 << 40) as f64;
+/// The reach of offsets about which nothing is known.
+const ANY: i64 = i64::MAX;
+/// Constants that are integers in double precision.
+const EXACT: f64 = (1u64 << 53) as f64;
+/// The value used as infinity in comparisons.
+const FAR: f64 = (1u64 << 61) as f64;
 
 /// `(base + offset) / den`, exactly.
 #[derive(Clone, Copy)]
 pub(super) struct RationalLanes {
     pub(super) base: Val,
-    /// No base is larger.
-    size: f64,
-    /// A vector of i32, of size at most `reach`.
+    /// A vector of i32 whose numbers are at most `reach`, or of i64.
     pub(super) offset: Option<Val>,
     reach: i64,
     /// By how much the offset grows from lane to lane, where that is known; it begins with 0.
@@ -33,7 +32,6 @@ impl RationalLanes {
     pub(super) fn scalar(base: Val) -> RationalLanes {
         RationalLanes {
             base,
-            size: POSITION,
             offset: None,
             reach: 0,
             slope: Some(0),
@@ -41,17 +39,11 @@ impl RationalLanes {
         }
     }
 
-    /// An integer.
-    fn integer(f: &mut Func, c: f64) -> Option<RationalLanes> {
-        (c.fract() == 0.0 && c.abs() <= FAR).then(|| RationalLanes::scalar(f.i64(c as i64)))
-    }
-
     /// The positions of consecutive keys, the first one at `first`.
     pub(super) fn positions(f: &mut Func, first: Val, lanes: u32) -> RationalLanes {
         let numbers: Vec<i64> = (0..i64::from(lanes)).collect();
         RationalLanes {
             base: first,
-            size: POSITION,
             offset: Some(f.lanes(Scalar::I32, &numbers)),
             reach: i64::from(lanes),
             slope: Some(1),
@@ -59,15 +51,29 @@ impl RationalLanes {
         }
     }
 
+    /// A number of its own in each lane, of i32 at most `reach`, or of i64.
+    fn lanes(f: &mut Func, offset: Val, reach: i64) -> RationalLanes {
+        RationalLanes {
+            base: f.i64(0),
+            offset: Some(offset),
+            reach,
+            slope: None,
+            den: 1,
+        }
+    }
+
     /// As f32.
     pub(super) fn to_real(self, f: &mut Func) -> Val {
-        let base = f.convert(Cast::SignedToFloat, self.base, Scalar::F32);
         let value = match self.offset {
-            None => base,
-            Some(offset) => {
+            Some(offset) if !is_wide(offset) => {
+                let base = f.convert(Cast::SignedToFloat, self.base, Scalar::F32);
                 let offset = f.convert(Cast::SignedToFloat, offset, Scalar::F32);
                 let base = f.splat(base, offset.ty.lanes());
                 f.add(base, offset)
+            }
+            _ => {
+                let whole = self.whole(f);
+                f.convert(Cast::SignedToFloat, whole, Scalar::F32)
             }
         };
         if self.den == 1 {
@@ -75,6 +81,14 @@ impl RationalLanes {
         }
         let den = f.float(value.ty, self.den as f32);
         f.div(value, den)
+    }
+
+    /// `base + offset`: i64, a scalar where it is the same in all lanes.
+    pub(super) fn whole(self, f: &mut Func) -> Val {
+        let Some(offset) = self.offset else { return self.base };
+        let offset = widened(f, offset);
+        let base = f.splat(self.base, offset.ty.lanes());
+        f.add(base, offset)
     }
 }
 
@@ -85,17 +99,34 @@ impl Rational for LaneArithmetic<'_> {
     type Number = RationalLanes;
 
     fn constant(&mut self, c: f64) -> Option<RationalLanes> {
-        let (up, down) = fraction(c)?;
+        let (up, down) = fraction(c, EXACT)?;
         let base = self.0.i64(up);
         times(self.0, RationalLanes::scalar(base), 1, down)
     }
 
     fn fraction(&self, c: f64) -> Option<(i64, i64)> {
-        fraction(c)
+        fraction(c, EXACT)
     }
 
     fn times(&mut self, x: RationalLanes, up: i64, down: i64) -> Option<RationalLanes> {
         times(self.0, x, up, down)
+    }
+
+    fn product(&mut self, x: RationalLanes, y: RationalLanes) -> Option<RationalLanes> {
+        let den = denominator(x.den, y.den)?;
+        let (a, b) = (x.whole(self.0), y.whole(self.0));
+        let product = match (x.offset, y.offset) {
+            (None, None) => {
+                let base = self.0.mul(a, b);
+                RationalLanes::scalar(base)
+            }
+            _ => {
+                let (a, b) = (alike(self.0, a, b), alike(self.0, b, a));
+                let product = self.0.mul(a, b);
+                RationalLanes::lanes(self.0, product, ANY)
+            }
+        };
+        Some(RationalLanes { den, ..product })
     }
 
     fn plus(&mut self, x: RationalLanes, y: RationalLanes) -> Option<RationalLanes> {
@@ -113,14 +144,27 @@ impl Rational for LaneArithmetic<'_> {
     /// `x - m * floor(x / m)`
     fn remainder(&mut self, x: Operand<RationalLanes>, m: f64) -> Option<RationalLanes> {
         let Operand::Number(x) = x else { return None };
-        if m.fract() != 0.0 || m <= 0.0 || m >= SMALL as f64 {
+        if m.fract() != 0.0 || m <= 0.0 || m > EXACT {
             return None;
         }
         let m = m as i64;
         let parts = self.times(x, 1, m)?;
         let quotient = self.floor(parts)?;
         let whole = self.times(quotient, m, 1)?;
-        self.minus(x, whole)
+        let rest = self.minus(x, whole)?;
+        let Some(offset) = rest.offset.filter(|v| is_wide(*v) && m * rest.den < SMALL) else {
+            return Some(rest);
+        };
+        // It is small again.
+        let f = &mut *self.0;
+        let base = f.splat(rest.base, offset.ty.lanes());
+        let rest_of_lanes = f.add(base, offset);
+        let rest_of_lanes = f.convert(Cast::Truncate, rest_of_lanes, Scalar::I32);
+        let den = rest.den;
+        Some(RationalLanes {
+            den,
+            ..RationalLanes::lanes(f, rest_of_lanes, m * den)
+        })
     }
 }
 
@@ -148,26 +192,52 @@ pub(super) fn turned(cmp: Cmp) -> Cmp {
     }
 }
 
-/// Times `up / down`, `down` positive; `None` where it gets too large.
+/// Whether offsets have 64 bits.
+fn is_wide(offset: Val) -> bool {
+    offset.ty.scalar() == Scalar::I64
+}
+
+/// An offset in 64 bits.
+fn widened(f: &mut Func, offset: Val) -> Val {
+    if is_wide(offset) {
+        offset
+    } else {
+        f.convert(Cast::SignExtend, offset, Scalar::I64)
+    }
+}
+
+/// A number in as many lanes as another.
+fn alike(f: &mut Func, v: Val, other: Val) -> Val {
+    match other.ty {
+        Ty::V(lanes, _) if v.ty == Ty::I64 => f.splat(v, lanes),
+        _ => v,
+    }
+}
+
+/// A product of denominators.
+fn denominator(x: i64, y: i64) -> Option<i64> {
+    x.checked_mul(y).filter(|den| *den < 1 << 53)
+}
+
+/// Times `up / down`, `down` positive.
 fn times(f: &mut Func, x: RationalLanes, up: i64, down: i64) -> Option<RationalLanes> {
-    let reach = x.reach.checked_mul(up.abs()).filter(|r| *r < SMALL)?;
-    let den = x.den.checked_mul(down).filter(|d| *d < SMALL)?;
-    let size = Some(x.size * up.abs() as f64).filter(|s| *s < LARGE)?;
+    let den = denominator(x.den, down)?;
     if up == 1 {
         return Some(RationalLanes { den, ..x });
     }
+    let reach = x.reach.saturating_mul(up.saturating_abs());
     let factor = f.i64(up);
     let base = f.mul(x.base, factor);
     let offset = x.offset.map(|v| {
+        let v = if reach < SMALL { v } else { widened(f, v) };
         let factor = f.int(v.ty, up);
         f.mul(v, factor)
     });
     Some(RationalLanes {
         base,
-        size,
         offset,
         reach,
-        slope: x.slope.map(|slope| slope * up),
+        slope: x.slope.and_then(|slope| slope.checked_mul(up)),
         den,
     })
 }
@@ -179,38 +249,45 @@ fn sum(f: &mut Func, x: RationalLanes, y: RationalLanes, negative: bool) -> Opti
     } else {
         (times(f, x, y.den, y.den)?, times(f, y, x.den, x.den)?)
     };
-    let reach = Some(x.reach + y.reach).filter(|r| *r < SMALL)?;
-    let size = Some(x.size + y.size).filter(|s| *s < LARGE)?;
-    let mut join = |a: Val, b: Val| if negative { f.sub(a, b) } else { f.add(a, b) };
-    let base = join(x.base, y.base);
-    let offset = match (x.offset, y.offset) {
-        (Some(a), Some(b)) => Some(join(a, b)),
+    let join = |f: &mut Func, a: Val, b: Val| if negative { f.sub(a, b) } else { f.add(a, b) };
+    let base = join(f, x.base, y.base);
+    let reach = x.reach.saturating_add(y.reach);
+    let mut sized = |v: Val| if reach < SMALL { v } else { widened(f, v) };
+    let offset = match (x.offset.map(&mut sized), y.offset.map(sized)) {
+        (Some(a), Some(b)) => Some(join(f, a, b)),
         (None, Some(b)) if negative => {
             let zero = f.zero(b.ty);
             Some(f.sub(zero, b))
         }
         (a, b) => a.or(b),
     };
+    let slope = x.slope.zip(y.slope);
     Some(RationalLanes {
         base,
-        size,
         offset,
         reach,
-        slope: x.slope.zip(y.slope).map(|(a, b)| if negative { a - b } else { a + b }),
+        slope: slope.and_then(|(a, b)| if negative { a.checked_sub(b) } else { a.checked_add(b) }),
         den: x.den,
     })
 }
 
-/// The base is divided once; what is left of it and the offset are small.
+/// The base is divided once; what is left of it and the offset are small, where those of the offset are.
 pub(super) fn floor(f: &mut Func, x: RationalLanes) -> RationalLanes {
     if x.den == 1 {
         return x;
     }
     let den = f.i64(x.den);
-    let base = f.floor_div(x.base, den);
     let Some(offset) = x.offset else {
+        let base = f.floor_div(x.base, den);
         return RationalLanes { base, den: 1, ..x };
     };
+    if is_wide(offset) || x.den >= SMALL {
+        let whole = x.whole(f);
+        let den = f.int(whole.ty, x.den);
+        let quotient = f.floor_div(whole, den);
+        return RationalLanes::lanes(f, quotient, ANY);
+    }
+    let base = f.floor_div(x.base, den);
     let whole = f.mul(base, den);
     let rest = f.sub(x.base, whole);
     let rest = f.convert(Cast::Truncate, rest, Scalar::I32);
@@ -219,7 +296,6 @@ pub(super) fn floor(f: &mut Func, x: RationalLanes) -> RationalLanes {
     let den = f.int(sum.ty, x.den);
     RationalLanes {
         base,
-        size: x.size,
         offset: Some(f.floor_div(sum, den)),
         reach: x.reach / x.den + 2,
         slope: None,
@@ -227,62 +303,61 @@ pub(super) fn floor(f: &mut Func, x: RationalLanes) -> RationalLanes {
     }
 }
 
-/// A constant as a small fraction.
-pub(super) fn fraction(c: f64) -> Option<(i64, i64)> {
+/// A constant as a small fraction, whose numerator is at most `most`.
+pub(super) fn fraction(c: f64, most: f64) -> Option<(i64, i64)> {
     let down = [1, 2, 4, 8, 16]
         .into_iter()
         .find(|d| (c * f64::from(*d)).fract() == 0.0)?;
     let up = c * f64::from(down);
-    (up.abs() <= FAR).then_some((up as i64, i64::from(down)))
+    (up.abs() <= most).then_some((up as i64, i64::from(down)))
 }
 
 /// `x cmp c` as a comparison of integers: `x` is one, after its denominator is multiplied out. `None` where it is none.
 pub(super) fn compare_constant(f: &mut Func, cmp: Cmp, x: RationalLanes, c: f64) -> Option<Val> {
-    let (cmp, bound) = whole_bound(cmp, c * x.den as f64)?;
-    let bound = RationalLanes::integer(f, bound)?;
+    let (cmp, bound) = whole_bound(cmp, c * x.den as f64, FAR)?;
+    let bound = RationalLanes::scalar(f.i64(bound as i64));
     compare_exact(f, cmp, RationalLanes { den: 1, ..x }, bound)
 }
 
-/// For integers `x`: `x cmp c` as `x cmp' c'` with an integer `c'`.
-pub(super) fn whole_bound(cmp: Cmp, c: f64) -> Option<(Cmp, f64)> {
+/// For integers `x` closer to zero than `far`: `x cmp c` as `x cmp' c'` with an integer `c'`.
+pub(super) fn whole_bound(cmp: Cmp, c: f64, far: f64) -> Option<(Cmp, f64)> {
     let bound = match cmp {
         Cmp::Lt | Cmp::Ge => c.ceil(),
         Cmp::Le | Cmp::Gt => c.floor(),
         Cmp::Eq | Cmp::Ne => c,
     };
-    (bound.fract() == 0.0 || bound.is_infinite()).then(|| (cmp, bound.clamp(-FAR, FAR)))
+    (bound.fract() == 0.0 || bound.is_infinite()).then(|| (cmp, bound.clamp(-far, far)))
 }
 
-/// `x cmp y`, unless it takes larger numbers than there are.
+/// `x cmp y`; `None` where the denominators get too large.
 pub(super) fn compare_exact(f: &mut Func, cmp: Cmp, x: RationalLanes, y: RationalLanes) -> Option<Val> {
-    let reach = (x.reach as f64) * (y.den as f64) + (y.reach as f64) * (x.den as f64);
-    if reach >= f64::from(1 << 29) || (x.size * y.den as f64).max(y.size * x.den as f64) >= LARGE {
-        return None;
+    let (x, y) = if x.den == y.den {
+        (RationalLanes { den: 1, ..x }, RationalLanes { den: 1, ..y })
+    } else {
+        denominator(x.den, y.den)?;
+        (times(f, x, y.den, 1)?, times(f, y, x.den, 1)?)
+    };
+    if x.offset.is_none() && y.offset.is_none() {
+        return Some(f.cmp(cmp, x.base, y.base));
     }
-    let (a, b) = (widened(f, x.base, y.den), widened(f, y.base, x.den));
-    let left = x.offset.map(|v| widened(f, v, y.den));
-    let right = y.offset.map(|v| widened(f, v, x.den));
-    let offset = match (left, right) {
-        (None, None) => return Some(f.cmp(cmp, a, b)),
+    if x.reach.saturating_add(y.reach) >= 1 << 29 || [x.offset, y.offset].into_iter().flatten().any(is_wide) {
+        let (a, b) = (x.whole(f), y.whole(f));
+        let (a, b) = (alike(f, a, b), alike(f, b, a));
+        return Some(f.cmp(cmp, a, b));
+    }
+    let offset = match (x.offset, y.offset) {
         (Some(l), Some(r)) => f.sub(l, r),
         (Some(l), None) => l,
-        (None, Some(r)) => {
-            let bound = clamped_difference(f, a, b);
+        (None, r) => {
+            let bound = clamped_difference(f, x.base, y.base);
+            let r = r?;
             let bound = f.splat(bound, r.ty.lanes());
             return Some(f.cmp(cmp, bound, r));
         }
     };
-    let bound = clamped_difference(f, b, a);
+    let bound = clamped_difference(f, y.base, x.base);
     let bound = f.splat(bound, offset.ty.lanes());
     Some(f.cmp(cmp, offset, bound))
-}
-
-fn widened(f: &mut Func, v: Val, factor: i64) -> Val {
-    if factor == 1 {
-        return v;
-    }
-    let factor = f.int(v.ty, factor);
-    f.mul(v, factor)
 }
 
 /// `x - y` as 32 bits: beyond any offset a comparison no longer changes.

@@ -163,6 +163,14 @@ fn latent(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
     ]
 }
 
+/// `(first i + second j) % modulus`
+fn hash(first: f64, second: f64, modulus: f64) -> PairExpr {
+    use BinaryOp::{Add, Mod, Mul};
+    let of_query = binary(Mul, PairExpr::QueryPos, number(first));
+    let sum = binary(Add, of_query, binary(Mul, PairExpr::KeyPos, number(second)));
+    binary(Mod, sum, number(modulus))
+}
+
 fn masks(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
     use BinaryOp::*;
     let (i, j) = (PairExpr::QueryPos, PairExpr::KeyPos);
@@ -181,6 +189,16 @@ fn masks(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
         number(1.0),
     );
     let capped = binary(Gt, binary(Min, distance(), number(80.0)), number(20.5));
+    // Numbers far beyond those that f32 has.
+    let random = binary(Lt, hash(7919.0, 1_299_709.0, 7.0), number(3.0));
+    let long = binary(Mul, hash(2_654_435_761.0, 40_503.0, 4_294_967_296.0), number(5.0));
+    let long = binary(Lt, segment(long, 4_294_967_296.0), number(2.0));
+    let product = binary(
+        Mul,
+        binary(Mul, i.clone(), i.clone()),
+        binary(Mul, j.clone(), number(1001.0)),
+    );
+    let product = binary(Ne, binary(Mod, product, number(11.0)), number(4.0));
     vec![
         case("plain", [4, 2, 64, 64]),
         case("odd", [3, 3, 7, 10]),
@@ -205,6 +223,9 @@ fn masks(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
         case("per_head", [6, 2, 16, 24]).predicate(per_head).tokens(800),
         case("dilated", [6, 2, 16, 24]).predicate(dilated),
         case("far", [6, 2, 16, 24]).predicate(capped),
+        case("random_keys", [6, 2, 16, 24]).predicate(random),
+        case("hashed_keys", [6, 2, 16, 24]).predicate(long),
+        case("product_of_positions", [6, 2, 16, 24]).predicate(product),
         case("reach", [6, 2, 16, 24])
             .predicate(binary(
                 Lt,
@@ -318,6 +339,9 @@ fn tables(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
             .score(plus(vec![PairExpr::QueryStream(0), key(), segment(distance(), 9.0)]))
             .streams(&[1], &[1])
             .tables(&[&[7, 3, 8]]),
+        case("hashed", [6, 2, 16, 24])
+            .score(plus(vec![hash(7919.0, 1_299_709.0, 50.0)]))
+            .tables(&[&[50]]),
         case("of_query", [6, 2, 16, 24])
             .score(binary(Add, plus(vec![segment(PairExpr::QueryPos, 3.0)]), key()))
             .streams(&[], &[1])

@@ -2,6 +2,7 @@
 
 use super::report::{Report, nests, placed};
 use crate::plan::{
+    materialize::unshaped,
     native_params,
     types::{Buffer, BufferId, Extent, Kernel, Nest, row_major},
 };
@@ -138,7 +139,7 @@ fn results(report: &mut Report<'_>) {
         let Some(output) = buffer.output else { continue };
         counts[output] += 1;
         let (name, value) = &graph.outputs[output];
-        report.require(buffer.value == *value, 10, BufferId(n), || {
+        report.require(buffer.value == unshaped(graph, *value), 10, BufferId(n), || {
             format!("result `{name}` is {value}")
         });
         let plain = buffer.extent == Extent::PerToken

@@ -47,9 +47,9 @@ pub(super) fn check(report: &mut Report<'_>, place: Place, scan: &Scan) {
     block(report, place, scan, sizes);
     if let Some(form) = &scan.chunked {
         let loops: Vec<usize> = scan.kept.iter().chain(&scan.reduced).map(|a| sizes[*a]).collect();
-        let fits = scan.states.len() == 1 && scan.reduced.len() == 1 && scan.kept.len() >= 2;
+        let fits = scan.states.len() == 1 && scan.reduced.len() == 1 && !scan.kept.is_empty();
         report.require(fits, 15, place, || {
-            "the matrix form is of one state with one reduced axis, and has heads".to_owned()
+            "the matrix form is of one state with one reduced axis".to_owned()
         });
         if fits {
             Form { form, loops }.check(report, place);
