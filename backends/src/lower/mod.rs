@@ -33,6 +33,7 @@ mod stacked;
 mod step;
 mod streams;
 mod table;
+mod tile_of_sums;
 mod tokens;
 
 pub use program::{Entry, Program, manifest, program};

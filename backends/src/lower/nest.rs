@@ -8,6 +8,7 @@ use super::{
     rows_of_sums::reduces_rows,
     space::Axis,
     table,
+    tile_of_sums::Tile,
 };
 use crate::{
     kernel::{Cmp, Func, Ty, Val},
@@ -74,8 +75,9 @@ fn entries(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, portion: 
         sizes: if flat { vec![sizes.iter().product()] } else { sizes },
         flat,
         rows,
+        tile: Tile::ONE,
     };
-    body.descend(&mut exprs, f, 0, range);
+    body.tiled(&exprs).descend(&mut exprs, f, 0, range);
 }
 
 /// Computes the part of a stored value that belongs to one head: index `head` of its first axis.
@@ -100,12 +102,13 @@ fn head_entries(cx: &Cx<'_>, f: &mut Func, token: Val, nest: &Nest, head: Val) {
         sizes,
         flat: false,
         rows: None,
+        tile: Tile::ONE,
     };
     if body.sizes.len() == 1 {
         let coords = ExprLowering::identity(1);
-        return body.entry(&mut exprs, f, &coords);
+        return body.entries(&mut exprs, f, &[coords]);
     }
-    body.descend(&mut exprs, f, 1, None);
+    body.tiled(&exprs).descend(&mut exprs, f, 1, None);
 }
 
 /// How many entries one step of the innermost loop computes.
@@ -118,114 +121,190 @@ enum Width {
     Masked(Val),
 }
 
-struct Body<'b, 'a> {
+pub(super) struct Body<'b, 'a> {
     cx: &'b Cx<'a>,
-    nest: &'b Nest,
+    pub(super) nest: &'b Nest,
     /// Lanes are those of sums, one entry after another.
-    by_rows: bool,
+    pub(super) by_rows: bool,
     /// Sizes of the loops.
-    sizes: Vec<usize>,
+    pub(super) sizes: Vec<usize>,
     /// One loop runs over all axes.
-    flat: bool,
+    pub(super) flat: bool,
     /// Rows of the matrix of whose results a part is computed.
     rows: Option<usize>,
+    tile: Tile,
 }
 
 impl Body<'_, '_> {
-    /// Indices of the value's axes inside the loops.
-    fn coords(&self, exprs: &ExprLowering<'_, '_>) -> Coords {
+    /// The same in tiles, where sums are long.
+    fn tiled(self, exprs: &ExprLowering<'_, '_>) -> Self {
+        Body {
+            tile: Tile::new(exprs, &self),
+            ..self
+        }
+    }
+
+    /// Indices of the value's axes inside the loops, for each of some entries of a tile.
+    fn coords(&self, exprs: &ExprLowering<'_, '_>, entries: usize) -> Vec<Coords> {
         let sizes = self.cx.graph().ty(self.nest.value).sizes();
         if self.flat {
-            delinearise(&AffineExpr::axis(0), &sizes, &exprs.space.sizes)
-        } else {
-            ExprLowering::identity(sizes.len())
+            return vec![delinearise(&AffineExpr::axis(0), &sizes, &exprs.space.sizes)];
         }
+        let Tile { axis, stride, .. } = self.tile;
+        let entry = |n: usize| {
+            let mut coords = ExprLowering::identity(sizes.len());
+            if n > 0 {
+                coords[axis] = coords[axis].plus(&AffineExpr::constant((n * stride) as i64));
+            }
+            coords
+        };
+        (0..entries).map(entry).collect()
     }
 
     /// Writes loop `depth` and those inside of it.
     fn descend(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, depth: usize, range: Option<Range<Val>>) {
         if self.sizes.is_empty() {
-            return self.entry(exprs, f, &Vec::new());
+            return self.entries(exprs, f, &[Vec::new()]);
         }
-        self.hoist(exprs, f, depth);
-        let size = self.sizes[depth];
         let partial = range.is_some();
-        let range = range.unwrap_or_else(|| f.i64(0)..f.i64(size as i64));
-        if depth + 1 == self.sizes.len() {
-            return self.innermost(exprs, f, range, partial);
+        let range = range.unwrap_or_else(|| f.i64(0)..f.i64(self.sizes[depth] as i64));
+        let one = Loop {
+            depth,
+            entries: 1,
+            partial,
+        };
+        if !self.tile.runs_along(depth) {
+            return self.run(exprs, f, one, range);
         }
-        f.for_each(range.start, range.end, 1, |f, i| {
-            exprs.space.push(Axis::At(i), size);
+        // Whole tiles, then what is left.
+        let Tile { entries, stride, .. } = self.tile;
+        let step = entries * stride;
+        let (count, by) = (f.sub(range.end, range.start), f.i64(step as i64));
+        let rest = f.urem(count, by);
+        let whole = f.sub(range.end, rest);
+        self.run(exprs, f, Loop { entries, ..one }, range.start..whole);
+        if partial || self.sizes[depth] % step != 0 {
+            self.run(exprs, f, Loop { partial: true, ..one }, whole..range.end);
+        }
+    }
+
+    /// Writes one loop and those inside of it.
+    fn run(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, of: Loop, range: Range<Val>) {
+        self.hoist(exprs, f, of);
+        if of.depth + 1 == self.sizes.len() {
+            return self.innermost(exprs, f, of, range);
+        }
+        f.for_each(range.start, range.end, of.entries as i64, |f, i| {
+            exprs
+                .space
+                .push(Axis::At(i), self.tile.first_of(of.entries, self.sizes[of.depth]));
             exprs.enter();
-            self.descend(exprs, f, depth + 1, None);
+            if of.entries > 1 {
+                let depth = of.depth + 1;
+                let all = f.i64(0)..f.i64(self.sizes[depth] as i64);
+                let inner = Loop {
+                    depth,
+                    partial: false,
+                    ..of
+                };
+                self.run(exprs, f, inner, all);
+            } else {
+                self.descend(exprs, f, of.depth + 1, None);
+            }
             exprs.leave();
-            exprs.space.truncate(depth);
+            exprs.space.truncate(of.depth);
         });
     }
 
-    /// Computes what does not change in the loops from `depth` on. The axes of those loops must be known for that.
-    fn hoist(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, depth: usize) {
-        for size in &self.sizes[depth..] {
+    /// Computes what does not change in a loop and those inside of it. Their axes must be known for that.
+    fn hoist(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, of: Loop) {
+        for size in &self.sizes[of.depth..] {
             exprs.space.push(Axis::Fixed(0), *size);
         }
-        let coords = self.coords(exprs);
-        exprs.hoist(f, self.nest.value, &coords, depth);
-        exprs.space.truncate(depth);
+        for coords in self.coords(exprs, of.entries) {
+            exprs.hoist(f, self.nest.value, &coords, of.depth);
+        }
+        exprs.space.truncate(of.depth);
     }
 
     /// The innermost loop: whole vectors, then the rest under a mask.
-    fn innermost(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, range: Range<Val>, partial: bool) {
+    fn innermost(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, of: Loop, range: Range<Val>) {
         let (lo, hi) = (range.start, range.end);
+        let entries = of.entries;
+        let along = self.tile.runs_along(of.depth) && entries > 1;
         if self.by_rows {
-            return f.for_each(lo, hi, 1, |f, i| self.step(exprs, f, i, Width::Entry));
+            let step = if along { entries } else { 1 };
+            return f.for_each(lo, hi, step as i64, |f, i| self.step(exprs, f, of, Width::Entry, i));
         }
         let lanes = i64::from(self.cx.lanes());
-        let depth = self.sizes.len() - 1;
-        let size = self.sizes[depth] as i64;
+        let size = self.sizes[of.depth] as i64;
+        if along {
+            let step = lanes * entries as i64;
+            return f.for_each(lo, hi, step, |f, i| self.step(exprs, f, of, Width::Vector, i));
+        }
         if size == 1 {
-            if !partial {
-                return self.step(exprs, f, lo, Width::Entry);
+            if !of.partial {
+                return self.step(exprs, f, of, Width::Entry, lo);
             }
             let one = f.cmp(Cmp::Lt, lo, hi);
-            return f.if_then(one, |f| self.step(exprs, f, lo, Width::Entry));
+            return f.if_then(one, |f| self.step(exprs, f, of, Width::Entry, lo));
         }
-        let (step, zero) = (f.i64(lanes), f.i64(0));
+        let (by, zero) = (f.i64(lanes), f.i64(0));
         let count = f.sub(hi, lo);
-        let rest = f.urem(count, step);
+        let rest = f.urem(count, by);
         let whole = f.sub(hi, rest);
         if size >= lanes {
-            f.for_each(lo, whole, lanes, |f, i| self.step(exprs, f, i, Width::Vector));
+            f.for_each(lo, whole, lanes, |f, i| self.step(exprs, f, of, Width::Vector, i));
         }
         if size % lanes == 0 && self.rows.is_none_or(|rows| rows as i64 % lanes == 0) {
             return;
         }
         let some = f.cmp(Cmp::Gt, rest, zero);
         let mask = f.tail_mask(rest, self.cx.lanes());
-        f.if_then(some, |f| self.step(exprs, f, whole, Width::Masked(mask)));
+        f.if_then(some, |f| self.step(exprs, f, of, Width::Masked(mask), whole));
     }
 
     /// The entries from index `i` of the innermost axis on that one iteration computes.
-    fn step(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, i: Val, width: Width) {
-        let depth = self.sizes.len() - 1;
-        let axis = exprs.space.push(Axis::At(i), self.sizes[depth]);
+    fn step(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, of: Loop, width: Width, i: Val) {
+        let size = match self.tile.runs_along(of.depth) {
+            true => self.tile.first_of(of.entries, self.sizes[of.depth]),
+            false => self.sizes[of.depth],
+        };
+        let axis = exprs.space.push(Axis::At(i), size);
         (exprs.space.lane, exprs.space.mask) = match width {
             Width::Entry => (None, None),
             Width::Vector => (Some(axis), None),
             Width::Masked(mask) => (Some(axis), Some(mask)),
         };
         exprs.enter();
-        let coords = self.coords(exprs);
-        self.entry(exprs, f, &coords);
+        let coords = self.coords(exprs, of.entries);
+        self.entries(exprs, f, &coords);
         exprs.leave();
         exprs.space.lane = None;
         exprs.space.mask = None;
-        exprs.space.truncate(depth);
+        exprs.space.truncate(of.depth);
     }
 
-    fn entry(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, coords: &Coords) {
-        let val = exprs.value(f, self.nest.value, coords);
-        exprs.write(f, self.nest, coords, val);
+    /// Entries that share the loops of their sums.
+    fn entries(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, all: &[Coords]) {
+        if all.len() > 1 {
+            exprs.sums_together(f, self.nest.value, all);
+        }
+        for coords in all {
+            let val = exprs.value(f, self.nest.value, coords);
+            exprs.write(f, self.nest, coords, val);
+        }
     }
+}
+
+/// One loop over an axis.
+#[derive(Clone, Copy)]
+struct Loop {
+    depth: usize,
+    /// Entries of a tile that are computed together.
+    entries: usize,
+    /// It runs over a part of the axis.
+    partial: bool,
 }
 
 impl ExprLowering<'_, '_> {

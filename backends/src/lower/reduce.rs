@@ -12,19 +12,25 @@ use seqc_passes::affine::AffineExpr;
 impl ExprLowering<'_, '_> {
     /// Reduces the last `axes` axes of `x`; `coords` index the others.
     pub(super) fn reduce(&mut self, f: &mut Func, x: Value, op: ReduceOp, axes: usize, coords: &Coords) -> Val {
+        self.reduce_together(f, x, op, axes, std::slice::from_ref(coords))[0]
+    }
+
+    /// [`ExprLowering::reduce`] at several indices in one loop: each result has an accumulator, and none waits for another.
+    pub(super) fn reduce_together(
+        &mut self,
+        f: &mut Func,
+        x: Value,
+        op: ReduceOp,
+        axes: usize,
+        entries: &[Coords],
+    ) -> Vec<Val> {
         let sizes = self.cx.graph().ty(x).sizes();
-        let reduced = &sizes[sizes.len() - axes..];
-        let elem = self.cx.graph().ty(x).elem;
-        self.fold(
-            f,
-            &Reduced {
-                op,
-                elem,
-                sizes: reduced,
-            },
-            coords,
-            &mut |exprs, f, inner| exprs.value(f, x, inner),
-        )
+        let of = Reduced {
+            op,
+            elem: self.cx.graph().ty(x).elem,
+            sizes: &sizes[sizes.len() - axes..],
+        };
+        self.fold(f, &of, entries, &mut |exprs, f, inner| exprs.value(f, x, inner))
     }
 
     /// `sum_k w[n…, k] x[k]`, where a product is not a kernel: at load time.
@@ -35,12 +41,13 @@ impl ExprLowering<'_, '_> {
             elem: Elem::F32,
             sizes: &[k],
         };
-        self.fold(f, &of, coords, &mut |exprs, f, inner| {
+        let sums = self.fold(f, &of, std::slice::from_ref(coords), &mut |exprs, f, inner| {
             let last = inner[inner.len() - 1..].to_vec();
             let (a, b) = (exprs.value(f, w, inner), exprs.value(f, x, &last));
             let (a, b) = exprs.alike(f, a, b);
             f.mul(a, b)
-        })
+        });
+        sums[0]
     }
 
     /// `sum_k w[index[c], n…, k] x[c, k]`, where a product is not a kernel: at load time.
@@ -54,7 +61,7 @@ impl ExprLowering<'_, '_> {
             elem: Elem::F32,
             sizes: &[k],
         };
-        self.fold(f, &of, coords, &mut |exprs, f, inner| {
+        let sums = self.fold(f, &of, std::slice::from_ref(coords), &mut |exprs, f, inner| {
             let last = &inner[inner.len() - 1..];
             let vector = if each {
                 [&inner[..1], last].concat()
@@ -64,55 +71,79 @@ impl ExprLowering<'_, '_> {
             let (a, b) = (exprs.lookup(f, w, index, inner), exprs.value(f, x, &vector));
             let (a, b) = exprs.alike(f, a, b);
             f.mul(a, b)
-        })
+        });
+        sums[0]
     }
 
-    /// The reduction of all terms of `body`; `coords` index the axes that are not reduced.
-    fn fold(&mut self, f: &mut Func, of: &Reduced<'_>, coords: &Coords, body: Term<'_, Self>) -> Val {
+    /// The reductions of all terms of `body` at some indices of the axes that are not reduced.
+    fn fold(&mut self, f: &mut Func, of: &Reduced<'_>, entries: &[Coords], body: Term<'_, Self>) -> Vec<Val> {
         let &Reduced { op, elem, sizes } = of;
         let total: usize = sizes.iter().product();
-        let varies = self.space.lane.is_some_and(|lane| coords.iter().any(|c| c.uses(lane)));
+        let lane = self.space.lane;
+        let varies = lane.is_some_and(|lane| entries.iter().flatten().any(|c| c.uses(lane)));
         let lanes = self.lanes;
         let ty = register(elem, varies.then_some(lanes));
+        let init = neutral(f, op, ty);
+        let init = vec![init; entries.len()];
         if total == 0 {
-            return neutral(f, op, ty);
+            return init;
         }
         let wide = self.space.lane.is_none() && sizes.last().is_some_and(|n| *n >= lanes as usize);
         let reduction = Reduction { op, ty, sizes };
         if wide {
-            return self.across_lanes(f, reduction, coords, body);
+            return self.across_lanes(f, reduction, entries, body);
         }
         if total <= self.cx.layer.machine().short_reduction {
-            return self.written_out(f, reduction, coords, body);
+            return self.written_out(f, reduction, entries, init, body);
         }
-        let init = neutral(f, op, ty);
-        self.loops(f, reduction, coords.clone(), init, body)
+        self.loops(f, reduction, entries, init, body)
     }
 
     /// Unrolled.
-    fn written_out(&mut self, f: &mut Func, reduction: Reduction<'_>, coords: &Coords, body: Term<'_, Self>) -> Val {
+    fn written_out(
+        &mut self,
+        f: &mut Func,
+        reduction: Reduction<'_>,
+        entries: &[Coords],
+        init: Vec<Val>,
+        body: Term<'_, Self>,
+    ) -> Vec<Val> {
         let sizes = reduction.sizes;
         let depth = self.space.axes.len();
         let total: usize = sizes.iter().product();
-        let mut sum = neutral(f, reduction.op, reduction.ty);
+        let mut sums = init;
         for flat in 0..total {
-            let (mut inner, mut rest) = (coords.clone(), flat);
+            let mut rest = flat;
             let mut index = vec![0; sizes.len()];
             for (i, n) in sizes.iter().enumerate().rev() {
                 index[i] = rest % n;
                 rest /= n;
             }
-            for (i, n) in index.into_iter().zip(sizes) {
-                let axis = self.space.push(Axis::Fixed(i as i64), *n);
-                inner.push(AffineExpr::axis(axis));
-            }
+            let axes: Vec<usize> = index
+                .into_iter()
+                .zip(sizes)
+                .map(|(i, n)| self.space.push(Axis::Fixed(i as i64), *n))
+                .collect();
             self.enter();
-            let term = body(self, f, &inner);
+            sums = self.with_terms(f, reduction, &inside(entries, &axes), sums, body);
             self.leave();
             self.space.truncate(depth);
-            sum = reduction.combine(f, sum, term);
         }
-        sum
+        sums
+    }
+
+    /// Sums with the terms at some indices.
+    fn with_terms(
+        &mut self,
+        f: &mut Func,
+        reduction: Reduction<'_>,
+        entries: &[Coords],
+        sums: Vec<Val>,
+        body: Term<'_, Self>,
+    ) -> Vec<Val> {
+        let terms: Vec<Val> = entries.iter().map(|coords| body(self, f, coords)).collect();
+        let sums = sums.into_iter().zip(terms);
+        sums.map(|(sum, term)| reduction.combine(f, sum, term)).collect()
     }
 
     /// Nested loops, one for each axis.
@@ -120,84 +151,125 @@ impl ExprLowering<'_, '_> {
         &mut self,
         f: &mut Func,
         reduction: Reduction<'_>,
-        coords: Coords,
-        init: Val,
+        entries: &[Coords],
+        init: Vec<Val>,
         body: Term<'_, Self>,
-    ) -> Val {
+    ) -> Vec<Val> {
         let Some((size, rest)) = reduction.sizes.split_first() else {
-            let term = body(self, f, &coords);
-            return reduction.combine(f, init, term);
+            return self.with_terms(f, reduction, entries, init, body);
         };
         let depth = self.space.axes.len();
         let (low, high, step) = (f.i64(0), f.i64(*size as i64), f.i64(1));
-        let sums = f.for_loop(low..high, step, &[init], |f, i, sums| {
+        f.for_loop(low..high, step, &init, |f, i, sums| {
             let axis = self.space.push(Axis::At(i), *size);
-            let mut inner = coords.clone();
-            inner.push(AffineExpr::axis(axis));
             self.enter();
-            let sum = self.loops(f, reduction.over(rest), inner, sums[0], body);
+            let inner = inside(entries, &[axis]);
+            let sums = self.loops(f, reduction.over(rest), &inner, sums.to_vec(), body);
             self.leave();
             self.space.truncate(depth);
-            vec![sum]
-        });
-        sums[0]
+            sums
+        })
     }
 
-    /// The last axis reduced lane by lane, then the lanes of the result.
-    fn across_lanes(&mut self, f: &mut Func, reduction: Reduction<'_>, coords: &Coords, body: Term<'_, Self>) -> Val {
-        let sizes = reduction.sizes;
-        let lanes = self.lanes;
+    /// The last axis reduced lane by lane, then the lanes of the results.
+    fn across_lanes(
+        &mut self,
+        f: &mut Func,
+        reduction: Reduction<'_>,
+        entries: &[Coords],
+        body: Term<'_, Self>,
+    ) -> Vec<Val> {
         let wide = Reduction {
-            ty: register_of(reduction.ty, lanes),
+            ty: register_of(reduction.ty, self.lanes),
             ..reduction
         };
         let init = neutral(f, wide.op, wide.ty);
-        let (outer, last) = sizes.split_at(sizes.len() - 1);
-        let mut row =
-            |exprs: &mut Self, f: &mut Func, inner: &Coords| exprs.lanes_of_row(f, wide.over(last), inner, body);
-        let sum = if outer.is_empty() {
-            row(self, f, coords)
-        } else {
-            self.loops(f, wide.over(outer), coords.clone(), init, &mut row)
-        };
-        self.together(f, reduction, sum)
+        let (outer, last) = reduction.sizes.split_at(reduction.sizes.len() - 1);
+        let sums = self.rows(
+            f,
+            [wide.over(outer), wide.over(last)],
+            entries,
+            vec![init; entries.len()],
+            body,
+        );
+        sums.into_iter().map(|sum| self.together(f, reduction, sum)).collect()
     }
 
-    /// The last axis, in vectors: each lane of the result reduces the terms in that lane.
-    fn lanes_of_row(&mut self, f: &mut Func, wide: Reduction<'_>, coords: &Coords, body: Term<'_, Self>) -> Val {
+    /// Loops over the outer axes of a reduction, and in vectors over the last one.
+    fn rows(
+        &mut self,
+        f: &mut Func,
+        of: [Reduction<'_>; 2],
+        entries: &[Coords],
+        init: Vec<Val>,
+        body: Term<'_, Self>,
+    ) -> Vec<Val> {
+        let [outer, last] = of;
+        let Some((size, rest)) = outer.sizes.split_first() else {
+            return self.lanes_of_row(f, last, entries, init, body);
+        };
+        let depth = self.space.axes.len();
+        let (low, high, step) = (f.i64(0), f.i64(*size as i64), f.i64(1));
+        f.for_loop(low..high, step, &init, |f, i, sums| {
+            let axis = self.space.push(Axis::At(i), *size);
+            self.enter();
+            let inner = inside(entries, &[axis]);
+            let sums = self.rows(f, [outer.over(rest), last], &inner, sums.to_vec(), body);
+            self.leave();
+            self.space.truncate(depth);
+            sums
+        })
+    }
+
+    /// The last axis, in vectors: each lane of a result reduces the terms in that lane.
+    fn lanes_of_row(
+        &mut self,
+        f: &mut Func,
+        wide: Reduction<'_>,
+        entries: &[Coords],
+        init: Vec<Val>,
+        body: Term<'_, Self>,
+    ) -> Vec<Val> {
         let (size, lanes) = (wide.sizes[0], self.lanes);
         let whole = size - size % lanes as usize;
         let depth = self.space.axes.len();
-        let init = neutral(f, wide.op, wide.ty);
-        let mut term = |exprs: &mut Self, f: &mut Func, i: Val| {
+        let mut terms = |exprs: &mut Self, f: &mut Func, i: Val| {
             let axis = exprs.space.push(Axis::At(i), size);
             exprs.space.lane = Some(axis);
-            let mut inner = coords.clone();
-            inner.push(AffineExpr::axis(axis));
             exprs.enter();
-            let val = body(exprs, f, &inner);
-            let val = exprs.spread(f, val);
+            let inner = inside(entries, &[axis]).into_iter();
+            let terms: Vec<Val> = inner
+                .map(|coords| {
+                    let term = body(exprs, f, &coords);
+                    exprs.spread(f, term)
+                })
+                .collect();
             exprs.leave();
             exprs.space.truncate(depth);
             exprs.space.lane = None;
-            val
+            terms
         };
         let (low, high, step) = (f.i64(0), f.i64(whole as i64), f.i64(i64::from(lanes)));
-        let sums = f.for_loop(low..high, step, &[init], |f, i, sums| {
-            let val = term(self, f, i);
-            vec![wide.combine(f, sums[0], val)]
+        let sums = f.for_loop(low..high, step, &init, |f, i, sums| {
+            let terms = terms(self, f, i);
+            let sums = sums.iter().zip(terms);
+            sums.map(|(sum, term)| wide.combine(f, *sum, term)).collect()
         });
         if whole == size {
-            return sums[0];
+            return sums;
         }
         let (start, left) = (f.i64(whole as i64), f.i64((size - whole) as i64));
         let mask = f.tail_mask(left, lanes);
         self.space.mask = Some(mask);
-        let val = term(self, f, start);
+        let terms = terms(self, f, start);
         self.space.mask = None;
         let nothing = neutral(f, wide.op, wide.ty);
-        let val = f.select(mask, val, nothing);
-        wide.combine(f, sums[0], val)
+        let sums = sums.into_iter().zip(terms);
+        sums.map(|(sum, term)| {
+            let term = f.select(mask, term, nothing);
+            wide.combine(f, sum, term)
+        })
+        .collect()
     }
 
     /// The reduction of the lanes of a vector.
@@ -217,6 +289,12 @@ impl ExprLowering<'_, '_> {
             }
         }
     }
+}
+
+/// Indices with those of inner axes behind.
+fn inside(entries: &[Coords], axes: &[usize]) -> Vec<Coords> {
+    let axes: Coords = axes.iter().map(|axis| AffineExpr::axis(*axis)).collect();
+    entries.iter().map(|coords| [&coords[..], &axes].concat()).collect()
 }
 
 /// Writes the term at some indices, of the axes that are not reduced and then of those that are.
