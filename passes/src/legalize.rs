@@ -44,10 +44,7 @@ const LONGEST_CHAIN: usize = 8;
 pub fn delays_in_scans(graph: &mut Graph) {
     for recurrence in recurrences(graph) {
         let delays = recurrence.delays_of_entries(graph);
-        let steps = |v: &Value| match *graph.op(*v) {
-            Op::Delay { steps } if graph.ty(*v).elem == Elem::F32 => Some(steps),
-            _ => None,
-        };
+        let steps = |v: &Value| graph.op(*v).reach().filter(|_| graph.ty(*v).elem == Elem::F32);
         let lengths: Option<Vec<usize>> = delays.iter().map(steps).collect();
         let Some(lengths) = lengths.filter(|all| all.iter().all(|steps| *steps <= LONGEST_CHAIN)) else {
             continue;
@@ -60,14 +57,48 @@ pub fn delays_in_scans(graph: &mut Graph) {
     }
 }
 
+/// The previous value of a recurrence that others only add up is at hand where the recurrence runs: it is no history of the whole
+/// state. Not where streams from the end are read: [`crate::recognise`] keeps these out of the loop.
+pub fn delays_of_states(graph: &mut Graph) {
+    if graph.reads_later() {
+        return;
+    }
+    let cycles = graph.cycles();
+    for v in graph.values() {
+        if *graph.op(v) != (Op::Delay { steps: 1 }) || graph.ty(v).rank() < 2 || !is_summed(graph, v) {
+            continue;
+        }
+        let source = graph.operands(v)[0];
+        let state = graph.states.iter().position(|state| state.next == Some(source));
+        if state.is_some_and(|n| cycles.states[n].is_some()) {
+            let before = previous(graph, source);
+            graph.replace(v, before);
+        }
+    }
+}
+
+/// Whether a value is read through reductions alone, entry by entry otherwise.
+fn is_summed(graph: &Graph, v: Value) -> bool {
+    let kept = graph.outputs.iter().any(|(_, output)| *output == v) || graph.states.iter().any(|s| s.next == Some(v));
+    !kept
+        && graph.users(v).into_iter().all(|user| match graph.class(user) {
+            OpClass::Reduction => true,
+            OpClass::Elementwise | OpClass::Index => is_summed(graph, user),
+            OpClass::Leaf | OpClass::Concat | OpClass::Lookup | OpClass::Product | OpClass::Lag | OpClass::Sequence => {
+                false
+            }
+        })
+}
+
 /// The value of the previous token: of the state that has it, or of a new one.
 fn previous(graph: &mut Graph, v: Value) -> Value {
     let known = graph.states.iter().position(|state| state.next == Some(v));
     let state = known.map_or_else(
         || {
-            let name = match *graph.op(v) {
-                Op::Prev(s) => graph.states[s.0 as usize].name.clone(),
-                _ => graph.node(v).name.clone(),
+            let name = if let Op::Prev(s) = graph.op(v) {
+                graph.states[s.0 as usize].name.clone()
+            } else {
+                graph.node(v).name.clone()
             };
             let state = graph.add_state(format!("{name}_before"), graph.ty(v).clone());
             graph.set_next(state, v);

@@ -56,6 +56,12 @@ pub const PASSES: &[Pass] = &[
         ensures: &[],
     },
     Pass {
+        name: "read-previous-states",
+        why: "after delays are known: what adds up the previous state of a loop is computed in the loop",
+        run: legalize::delays_of_states,
+        ensures: &[],
+    },
+    Pass {
         name: "unfold-delays-of-constants",
         why: "only what changes from token to token has a history",
         run: legalize::delays_of_constants,

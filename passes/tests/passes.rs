@@ -48,6 +48,13 @@ const EXAMPLES: &[(&str, &str)] = &[
         output y %4 }",
     ),
     (
+        "read-previous-states",
+        "graph g { input 0 x : f32[2, 3] state @0 h : f32[2, 3] next %2
+        %0 = input(0) : f32[2, 3] %1 = prev(@0) : f32[2, 3] %2 = add %0, %1 : f32[2, 3]
+        %3 = delay(steps=1) %2 : f32[2, 3] %4 = reduce(sum, axes=1) %3 : f32[2]
+        output y %4 }",
+    ),
+    (
         "unfold-delays-of-constants",
         "graph g { param 0 b : f32[3] input 0 x : f32[3]
         %0 = param(0) : f32[3] %1 = input(0) : f32[3] %2 = delay(steps=2) %0 : f32[3]

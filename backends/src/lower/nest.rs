@@ -121,15 +121,15 @@ enum Width {
     Masked(Val),
 }
 
-pub(super) struct Body<'b, 'a> {
+struct Body<'b, 'a> {
     cx: &'b Cx<'a>,
-    pub(super) nest: &'b Nest,
+    nest: &'b Nest,
     /// Lanes are those of sums, one entry after another.
-    pub(super) by_rows: bool,
+    by_rows: bool,
     /// Sizes of the loops.
-    pub(super) sizes: Vec<usize>,
+    sizes: Vec<usize>,
     /// One loop runs over all axes.
-    pub(super) flat: bool,
+    flat: bool,
     /// Rows of the matrix of whose results a part is computed.
     rows: Option<usize>,
     tile: Tile,
@@ -138,10 +138,11 @@ pub(super) struct Body<'b, 'a> {
 impl Body<'_, '_> {
     /// The same in tiles, where sums are long.
     fn tiled(self, exprs: &ExprLowering<'_, '_>) -> Self {
-        Body {
-            tile: Tile::new(exprs, &self),
-            ..self
-        }
+        let tile = match self.flat {
+            true => Tile::ONE,
+            false => Tile::new(exprs, self.nest.value, &self.sizes, self.by_rows),
+        };
+        Body { tile, ..self }
     }
 
     /// Indices of the value's axes inside the loops, for each of some entries of a tile.
@@ -183,7 +184,7 @@ impl Body<'_, '_> {
         let rest = f.urem(count, by);
         let whole = f.sub(range.end, rest);
         self.run(exprs, f, Loop { entries, ..one }, range.start..whole);
-        if partial || self.sizes[depth] % step != 0 {
+        if partial || !self.sizes[depth].is_multiple_of(step) {
             self.run(exprs, f, Loop { partial: true, ..one }, whole..range.end);
         }
     }

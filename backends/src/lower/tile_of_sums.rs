@@ -3,10 +3,7 @@
 //! A sum of products waits for the one before: with one accumulator that takes as long as eight additions. So some vectors of results
 //! have their accumulators side by side; what their terms share is read once.
 
-use super::{
-    expr::{Coords, ExprLowering},
-    nest::Body,
-};
+use super::expr::{Coords, ExprLowering};
 use crate::kernel::Func;
 use seqc_ir::{Op, OpClass, Value};
 use seqc_passes::affine::operand_entries;
@@ -34,18 +31,17 @@ impl Tile {
         stride: 1,
     };
 
-    /// The tile of a nest's loops.
-    pub(super) fn new(exprs: &ExprLowering<'_, '_>, body: &Body<'_, '_>) -> Tile {
-        let sizes = &body.sizes;
+    /// The tile of the loops over a value, of these sizes. `by_rows` holds where lanes are those of sums.
+    pub(super) fn new(exprs: &ExprLowering<'_, '_>, v: Value, sizes: &[usize], by_rows: bool) -> Tile {
         let Some(last) = sizes.len().checked_sub(1) else {
             return Tile::ONE;
         };
-        if body.flat || !exprs.has_long_sum(body.nest.value) {
+        if !exprs.has_long_sum(v) {
             return Tile::ONE;
         }
         let lanes = exprs.lanes as usize;
         let vectors = sizes[last] / lanes;
-        let [axis, stride, most] = match body.by_rows {
+        let [axis, stride, most] = match by_rows {
             true => [last, 1, sizes[last]],
             // Rows that are short stand below each other in a tile.
             false if last > 0 && vectors < ACCUMULATORS => [last - 1, 1, sizes[last - 1]],
@@ -75,10 +71,12 @@ impl ExprLowering<'_, '_> {
             if !seen.insert(v) || self.is_read(v) {
                 continue;
             }
-            match graph.class(v) {
-                OpClass::Reduction if self.is_long(v) => return true,
-                OpClass::Elementwise | OpClass::Index => work.extend(graph.operands(v)),
-                _ => {}
+            let class = graph.class(v);
+            if class == OpClass::Reduction && self.is_long(v) {
+                return true;
+            }
+            if class == OpClass::Elementwise || class == OpClass::Index {
+                work.extend(graph.operands(v));
             }
         }
         false
@@ -96,9 +94,10 @@ impl ExprLowering<'_, '_> {
             if found.contains(&(v, coords.clone())) || self.known(v, &coords).is_some() || self.is_read(v) {
                 continue;
             }
-            match graph.op(v) {
-                Op::Reduce { .. } if self.is_long(v) => found.push((v, coords)),
-                _ => work.extend(operand_entries(graph, v, &coords, &self.space.sizes).unwrap_or_default()),
+            if graph.class(v) == OpClass::Reduction && self.is_long(v) {
+                found.push((v, coords));
+            } else {
+                work.extend(operand_entries(graph, v, &coords, &self.space.sizes).unwrap_or_default());
             }
         }
         found

@@ -18,6 +18,8 @@ struct Sizes {
     n: usize,
     p: usize,
     transposed: bool,
+    /// The query meets the previous state.
+    previous: bool,
 }
 
 /// A graph of one recurrence at these sizes, with the values that it is made of.
@@ -129,7 +131,7 @@ impl Maker {
     fn finish(mut self, next: Value) -> Graph {
         self.g.set_next(self.state, next);
         let query = self.key();
-        let y = self.read(next, query);
+        let y = self.read(if self.s.previous { self.prev } else { next }, query);
         self.g.add_output("y", y);
         self.g
     }
@@ -277,7 +279,19 @@ fn sizes(transposed: bool) -> [Sizes; 3] {
         n,
         p,
         transposed,
+        previous: false,
     })
+}
+
+#[test]
+fn queries_of_the_previous_state() {
+    for s in sizes(false).into_iter().chain(sizes(true)) {
+        let s = Sizes { previous: true, ..s };
+        check(two_writes(s, false), (2, 0, false));
+        check(two_writes(s, true), (2, 0, true));
+        check(removal_and_replacement(s), (2, 1, true));
+        check(several_steps(s, 2, false), (2, 2, false));
+    }
 }
 
 #[test]
@@ -350,6 +364,7 @@ fn products_are_taken_where_they_cost_less() {
         n: 128,
         p: 128,
         transposed: false,
+        previous: false,
     };
     let small = Sizes { n: 8, p: 8, ..large };
     for graph in [decay_of_each_key, removal_and_replacement] {
@@ -368,6 +383,7 @@ fn time_of_delta_rules() {
         n,
         p,
         transposed: false,
+        previous: false,
     };
     for (n, p) in [(32, 32), (64, 64), (128, 128)] {
         let cases = [

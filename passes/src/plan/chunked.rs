@@ -9,6 +9,8 @@
 //! S'      = d[last] S + K^T (D[last] o V)
 //! ```
 //!
+//! Where results read the previous state, `D[t, s] = a[s+1] … a[t-1]` for `s < t`, and `d` is that of the token before.
+//!
 //! A token may write several such products `k v^T`: `K` and `V` then have as many rows for each token. Where a delta rule corrects
 //! `v` by what the state holds, the corrected values of a block solve a triangular system first.
 //!
@@ -144,6 +146,13 @@ struct Chain {
     stages: HashMap<Value, usize>,
 }
 
+/// What a state is multiplied by.
+struct Query {
+    factors: Vec<Factor>,
+    /// It is the previous state.
+    of_previous: bool,
+}
+
 struct Finder<'a> {
     graph: &'a Graph,
     next: Value,
@@ -173,7 +182,10 @@ impl Finder<'_> {
             return Err(Misfit::NotDecayAndProduct);
         }
         let sum = self.sum(outputs).ok_or(Misfit::OtherReads)?;
-        let query = self.query(sum).ok_or(Misfit::OtherReads)?;
+        let Query {
+            factors: query,
+            of_previous: reads_previous,
+        } = self.query(sum).ok_or(Misfit::OtherReads)?;
         let write = |term| self.write(&chain, term).ok_or(Misfit::OtherCorrection);
         let writes = terms.into_iter().map(write).collect::<Result<Vec<Write>, Misfit>>()?;
         let decay = chain.decay;
@@ -201,6 +213,7 @@ impl Finder<'_> {
             decay,
             writes,
             query,
+            reads_previous,
             sum,
         };
         let linear = form.factors().all(|x| !self.reads_state(x.value));
@@ -406,15 +419,20 @@ impl Finder<'_> {
         found
     }
 
-    /// What the state is multiplied by in a sum.
-    fn query(&self, sum: Value) -> Option<Vec<Factor>> {
+    /// What the next or the previous state is multiplied by in a sum.
+    fn query(&self, sum: Value) -> Option<Query> {
         let coords = (0..self.sizes.len()).map(AffineExpr::axis).collect();
         let mut factors = Vec::new();
         self.factors(self.graph.operands(sum)[0], coords, &mut factors);
         let (state, query): (Vec<Factor>, Vec<Factor>) = factors.into_iter().partition(|x| self.reads_state(x.value));
         let all = self.graph.ty(self.graph.operands(sum)[0]).sizes() == self.sizes;
-        let whole = |x: &Factor| all && x.value == self.next && x.coords == self.coords;
-        matches!(&state[..], [x] if whole(x)).then_some(query)
+        let [x] = &state[..] else { return None };
+        let of_previous = matches!(self.graph.op(x.value), Op::Prev(_));
+        let whole = all && (of_previous || x.value == self.next) && x.coords == self.coords;
+        whole.then_some(Query {
+            factors: query,
+            of_previous,
+        })
     }
 
     fn reads_state(&self, v: Value) -> bool {

@@ -34,6 +34,8 @@ pub struct Chunked {
     pub writes: Vec<Write>,
     /// `q[h, n]`
     pub query: Vec<Factor>,
+    /// Whether the query meets the previous state, `y = S'^T q`, as in models that add a bonus for the token itself (RWKV).
+    pub reads_previous: bool,
     /// `y[h, p]`
     pub sum: Value,
     /// So many heads in a row have the same keys and queries, and the same decays if these are diagonal.

@@ -137,7 +137,8 @@ impl PlanBuilder<'_> {
                     || match self.graph.class(user) {
                         OpClass::Reduction => true,
                         OpClass::Elementwise | OpClass::Index => self.is_summed(recurrence, user),
-                        _ => false,
+                        OpClass::Leaf | OpClass::Concat | OpClass::Lookup => false,
+                        OpClass::Product | OpClass::Lag | OpClass::Sequence => false,
                     }
             })
     }

@@ -85,11 +85,12 @@ impl Block<'_, '_> {
             self.system_row(f, row, gain, &seen);
         }
         let row = self.with_writes(f, t, &decayed, self.of.form.writes.len());
+        let read = if self.of.form.reads_previous { before } else { &row };
         for group in sizes.groups() {
-            self.times_decays(f, t, &row.entries[group], [s.scores[group], s.decayed_scores[group]]);
+            self.times_decays(f, t, &read.entries[group], [s.scores[group], s.decayed_scores[group]]);
         }
         let query = RowPair::of(f, s.query, s.decayed_query, t);
-        query.scale(f, row.total, sizes.padded_n, sizes.lanes);
+        query.scale(f, read.total, sizes.padded_n, sizes.lanes);
         row
     }
 

@@ -99,7 +99,8 @@ impl Block<'_, '_> {
                     let val = f.mul(val, total);
                     f.store(val, decayed);
                 };
-                scale(f, query, decayed_query, running);
+                let by = if self.of.form.reads_previous { before } else { running };
+                scale(f, query, decayed_query, by);
                 for (correction, (probe, decayed)) in corrections.iter().zip(&probes) {
                     let by = if correction.after == 0 { before } else { running };
                     scale(f, *probe, *decayed, by);
@@ -173,7 +174,7 @@ impl Block<'_, '_> {
                 let key = f.add(own, n);
                 let row = s.key[group].row(f, key);
                 let seen = corrections.iter().map(|c| write.number < c.after);
-                let reads = [true].into_iter().chain(seen);
+                let reads = [!self.of.form.reads_previous].into_iter().chain(seen);
                 let with = [rows.query].into_iter().chain(rows.probes.iter().copied());
                 for (((to, at), seen), with) in self.places(group, t, &probes).into_iter().zip(reads).zip(with) {
                     if seen {
@@ -241,7 +242,8 @@ impl Block<'_, '_> {
             let decayed = f.mul(before, decay);
             let p = f.gep(key, at, Scalar::F32);
             f.store(decayed, p);
-            let mut next = vec![f.fma(query, decayed, sums[0])];
+            let read = if self.of.form.reads_previous { before } else { decayed };
+            let mut next = vec![f.fma(query, read, sums[0])];
             for ((correction, row), sum) in corrections.iter().zip(&token.probes).zip(&sums[1..]) {
                 let probe = load(f, *row);
                 let key = if correction.after == 0 { before } else { decayed };

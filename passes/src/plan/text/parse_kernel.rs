@@ -125,6 +125,7 @@ impl PlanParser<'_> {
             products: self.cost("products")?,
         };
         let diagonal = self.text.eat_word("diagonal");
+        let reads_previous = self.text.eat_word("reads_previous");
         self.block(|p| {
             let (decay, query) = (p.factors("decay")?, p.factors("query")?);
             let mut writes = Vec::new();
@@ -136,6 +137,7 @@ impl PlanParser<'_> {
                 diagonal,
                 writes,
                 query,
+                reads_previous,
                 sum,
                 shared,
                 block,

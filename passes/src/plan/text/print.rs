@@ -267,6 +267,9 @@ impl Printer<'_, '_, '_> {
         if form.diagonal {
             head += " diagonal";
         }
+        if form.reads_previous {
+            head += " reads_previous";
+        }
         self.block(&head, |p| {
             p.factors("decay", &form.decay)?;
             p.factors("query", &form.query)?;
