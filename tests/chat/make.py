@@ -51,6 +51,18 @@ TEMPLATES = [
     "{% macro shape(p) %}{% for k, v in p | dictsort %}{{ k }}={% if v is mapping %}{{ '{' ~ shape(v) ~ '}' }}{% else %}{{ v }}{% endif %};{% endfor %}{% endmacro %}"
     "{% if tools %}{{ shape(tools[0].function) }}{% endif %}",
     "{% if tools %}{{ tools | map(attribute='function.name') | list }}{% else %}{{ raise_exception('no tools') }}{% endif %}",
+    "{{ messages[0].content | wordcount }} {{ 'a-b c_d é9' | wordcount }}|{{ 'ab' | center(7) }}|{{ 'abc' | center(width=6) }}|{{ 'no' | center | length }}",
+    "{{ messages[0].content | truncate(20) }}|{{ messages[0].content | truncate(14, true, '…', 0) }}|{{ 'short text' | truncate(7) }}|{{ 'a b c' | truncate(length=4, leeway=0) }}",
+    "{{ messages[0].content | urlencode }}|{{ 'a/b c é' | urlencode }}|{{ {'a b': 1, 'c': 'd&e'} | urlencode }}|{{ [['x', 'y z']] | urlencode }}",
+    "{{ '<b>bold</b>  and <i>not</i> &amp; so' | striptags }}|{{ '<a>' | forceescape }}|{{ 1 | filesizeformat }} {{ 13000 | filesizeformat }} {{ 2048 | filesizeformat(true) }}",
+    "{{ 'a.b.c'.rsplit('.', 1) }}{{ 'a.b.c'.split('.', 1) }}{{ ' a b  c '.split() }}{{ ' a b  c '.rsplit(None, 1) }}{{ ' a b  c '.split(None, 1) }}{{ 'a,b'.split(sep=',') }}",
+    "{{ 'k: v: w'.partition(': ') }}{{ 'k: v: w'.rpartition(': ') }}{{ 'k'.partition(':') }}{{ 'k'.rpartition(':') }}{{ 'k=v'.partition('=')[2] }}",
+    "{{ 'abc'.removeprefix('a').removesuffix('c') }}{{ 'x'.center(5, '-') }}{{ 'xy'.center(5) }}|{{ 'x'.ljust(3, '.') }}{{ 'x'.rjust(3) }}{{ '-7'.zfill(4) }}{{ 'Ab'.swapcase() }}{{ 'AB'.casefold() }}",
+    "{{ 'é1é2'.find('2') }}{{ 'é1é2'.rfind('é') }}{{ 'abc'.find('x') }}{{ 'abc'.index('c') }}{{ ['a', 'b'].index('b') }}{{ 'é'.isalpha() }}{{ ''.isdigit() }}{{ 'a1'.islower() }}{{ '1'.isupper() }}{{ ' '.isspace() }}",
+    "{{ {'a': 1, 'b': 'c'}.items() | list }}{{ {'b': [2], 'a': none} | dictsort }}{{ {'a': 1} | items | list }}{% for k, v in {'a': 1, 'b': 2}.items() %}{{ k }}{{ v }}{% endfor %}{{ {'a': 1}.items() | list | tojson }}",
+    "{% set next = joiner(', ') %}{% for m in messages %}{{ next() }}{{ m.role }}{% endfor %}{% set row = cycler('a', 'b') %}{{ row.next() }}{{ row.next() }}{{ row.next() }}{{ '{} and {}'.format(1, 'x') }}{{ '%s-%d' | format('x', 3) }}",
+    "{{ 'abc'.index('x') }}",
+    "{{ 'abc'.nothing() }}",
 ]
 
 

@@ -3,12 +3,16 @@
 //! Templates are Jinja and come from files: rendering is bounded in steps, depth, memory and time. They are given what
 //! Hugging Face's `transformers` gives them.
 
+mod arguments;
+mod filters;
 mod json;
+mod methods;
 mod python;
 mod requested;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod tuples;
 
 pub(crate) use requested::requested;
 
@@ -116,8 +120,9 @@ fn environment() -> Environment<'static> {
     environment.set_recursion_limit(DEEPEST);
     environment.set_trim_blocks(true);
     environment.set_lstrip_blocks(true);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_unknown_method_callback(methods::call);
     python::install(&mut environment);
+    filters::install(&mut environment);
     environment.add_filter("tojson", json::tojson);
     environment.add_function("raise_exception", raise_exception);
     environment.add_function("strftime_now", strftime_now);

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use minijinja::{Environment, Error, Output, State, Value, escape_formatter, value::ValueKind};
 
+use super::tuples::is_tuple;
+
 /// Lists inside lists beyond this are cut.
 const DEEPEST: usize = 100;
 
@@ -28,7 +30,8 @@ fn is_sequence(value: &Value) -> bool {
     )
 }
 
-fn string(value: &Value) -> String {
+/// A value as Python's `str` spells it.
+pub(super) fn string(value: &Value) -> String {
     let mut out = String::new();
     match value.kind() {
         ValueKind::Seq | ValueKind::Map => repr(value, 0, &mut out),
@@ -52,12 +55,17 @@ fn repr(value: &Value, depth: usize, out: &mut String) {
         _ if depth > DEEPEST => out.push_str("..."),
         ValueKind::String => text(value.as_str().unwrap_or_default(), out),
         ValueKind::Seq => {
-            out.push('[');
+            let (opening, closing) = match (is_tuple(value), value.len()) {
+                (true, Some(1)) => ('(', ",)"),
+                (true, _) => ('(', ")"),
+                (false, _) => ('[', "]"),
+            };
+            out.push(opening);
             for (number, item) in parts() {
                 out.push_str(separator(number));
                 repr(&item, depth + 1, out);
             }
-            out.push(']');
+            out.push_str(closing);
         }
         ValueKind::Map => {
             out.push('{');
