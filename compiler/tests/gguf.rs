@@ -19,6 +19,7 @@ enum Key {
     Text(&'static str),
     Int(u32),
     Real(f32),
+    Ints(&'static [u32]),
 }
 
 type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
@@ -38,6 +39,11 @@ fn gguf(keys: &[(&str, Key)], tensors: &Tensors) -> Vec<u8> {
             Key::Text(t) => out.extend([&8_u32.to_le_bytes()[..], &text(t)].concat()),
             Key::Int(n) => out.extend([4_u32.to_le_bytes(), n.to_le_bytes()].concat()),
             Key::Real(n) => out.extend([6_u32.to_le_bytes(), n.to_le_bytes()].concat()),
+            Key::Ints(all) => {
+                out.extend([9_u32.to_le_bytes(), 4_u32.to_le_bytes()].concat());
+                out.extend((all.len() as u64).to_le_bytes());
+                all.iter().for_each(|n| out.extend(n.to_le_bytes()));
+            }
         }
     }
     let mut data: Vec<u8> = Vec::new();
@@ -189,6 +195,37 @@ fn attention_file() -> (Vec<(&'static str, Key)>, Tensors) {
 fn an_attention_model_gives_the_recorded_results() {
     let (keys, tensors) = attention_file();
     check("llama", &gguf(&keys, &tensors));
+}
+
+/// Lists say for each layer what numbers say for all. A layer with every head of keys twice computes the same.
+#[test]
+fn heads_of_keys_may_differ_between_layers() {
+    let (mut keys, mut tensors) = attention_file();
+    let place = |keys: &[(&str, Key)], name: &str| {
+        keys.iter()
+            .position(|(key, _)| *key == name)
+            .unwrap_or_else(|| panic!("{name}"))
+    };
+    let (queries, heads) = (
+        place(&keys, "llama.attention.head_count"),
+        place(&keys, "llama.attention.head_count_kv"),
+    );
+    keys[queries].1 = Key::Ints(&[4, 4, 4]);
+    keys[heads].1 = Key::Ints(&[2, 2, 2]);
+    check("llama", &gguf(&keys, &tensors));
+    for name in ["blk.1.attn_k.weight", "blk.1.attn_v.weight"] {
+        let (shape, data) = tensors.get_mut(name).unwrap_or_else(|| panic!("{name}"));
+        *data = data.chunks(16 * 64).flat_map(|head| [head, head].concat()).collect();
+        shape[0] *= 2;
+    }
+    keys[heads].1 = Key::Ints(&[2, 4, 2]);
+    check("llama", &gguf(&keys, &tensors));
+    keys[heads].1 = Key::Ints(&[2, 0, 2]);
+    let text = refused("no-heads", &gguf(&keys, &tensors));
+    assert!(text.contains("layers without attention are not supported"), "{text}");
+    keys[queries].1 = Key::Ints(&[4, 2, 4]);
+    let text = refused("queries", &gguf(&keys, &tensors));
+    assert!(text.contains("heads of queries that differ between layers"), "{text}");
 }
 
 #[test]

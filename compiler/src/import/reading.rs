@@ -160,8 +160,15 @@ impl Reading<'_> {
     }
 
     fn count(&self, arg: Option<&Expr>, wrong: &Problem) -> Result<usize, Problem> {
-        let value = known::evaluate(arg.ok_or_else(|| wrong.clone())?, self)?;
-        value.size().filter(|n| *n <= MAX_LAYERS).ok_or_else(|| wrong.clone())
+        let arg = arg.ok_or_else(|| wrong.clone())?;
+        match known::evaluate(arg, self)?.size() {
+            Some(count) if count <= MAX_LAYERS => Ok(count),
+            Some(count) => Err(Problem::new(
+                arg.span,
+                format!("{count} layers; models have up to {MAX_LAYERS}"),
+            )),
+            None => Err(wrong.clone()),
+        }
     }
 
     /// `tensors("blk.{i}.name", n)`: for each of `n` layers, whether it has the tensor.

@@ -1,9 +1,12 @@
-//! Tokenizers in the metadata of GGUF files: byte-level merges (`gpt2`) and SentencePiece's merges by score (`llama`).
+//! Tokenizers in the metadata of GGUF files: byte-level merges (`gpt2`), SentencePiece's merges by score (`llama`) and its
+//! likeliest pieces (`t5`).
 //!
 //! Turning tokens to text needs the vocabulary alone; what turns text to tokens is made when the first text comes.
 
 mod build;
 mod merge;
+#[cfg(test)]
+mod tests;
 mod texts;
 mod vocabulary;
 
@@ -67,7 +70,7 @@ impl Gguf {
         };
         let mut ids: Vec<i64> = vocabulary.adds.bos.filter(|_| starts).into_iter().collect();
         let memory = memory_of_text(text.len());
-        let encoded = reading(&self.path, memory, || encoder.encode_fast(text, false))?;
+        let encoded = reading(&self.path, memory, || encoder.encode(text))?;
         ids.extend(ids_of(encoded, &self.path)?);
         ids.extend(vocabulary.adds.eos.filter(|_| starts));
         Ok(ids)

@@ -42,8 +42,8 @@ impl Kind {
 /// The kind of that name in `tokenizer.ggml.pre`; the names are those that converters write.
 pub(super) fn by_name(name: &str) -> Option<Kind> {
     Some(match name {
-        "default" | "gpt-2" | "gpt2" | "mpt" | "olmo" | "jais" | "phi-2" | "roberta-bpe" | "gigachat"
-        | "jina-v2-es" | "jina-v2-de" | "jina-v1-en" | "trillion" => Kind::PLAIN,
+        "gpt-2" | "gpt2" | "mpt" | "olmo" | "jais" | "phi-2" | "roberta-bpe" | "gigachat" | "jina-v2-es"
+        | "jina-v2-de" | "jina-v1-en" | "trillion" => Kind::PLAIN,
         "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone" | "minerva-7b" => {
             Kind::of(&[DIGIT, GPT2])
         }

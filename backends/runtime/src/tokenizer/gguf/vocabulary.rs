@@ -17,11 +17,14 @@ use crate::{
 };
 
 /// Token types, as `tokenizer.ggml.token_type` numbers them.
-const UNKNOWN: u8 = 2;
+pub(super) const UNKNOWN: u8 = 2;
 pub(super) const CONTROL: u8 = 3;
 pub(super) const USER_DEFINED: u8 = 4;
 const UNUSED: u8 = 5;
-const BYTE: u8 = 6;
+pub(super) const BYTE: u8 = 6;
+
+/// What converters write for `tokenizer.ggml.pre` where they do not know how texts are cut.
+const UNKNOWN_CUTS: &str = "default";
 
 /// How tokens spell text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +32,16 @@ pub(super) enum Spelling {
     /// A character for each byte.
     ByteLevel(kinds::Kind),
     /// Plain text with `▁` for spaces and `<0x0A>` for single bytes.
-    Pieces,
+    Pieces(Cut),
+}
+
+/// How pieces are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Neighbours are joined, the best score first.
+    Merged,
+    /// The pieces whose scores sum to the most (Kudo 2018, arXiv:1804.10959).
+    Likeliest,
 }
 
 /// The vocabulary of a GGUF file.
@@ -75,6 +87,7 @@ impl Vocabulary {
         let texts = texts.ok_or_else(|| damaged(path, "`tokenizer.ggml.tokens` is no list of texts"))?;
         let types = types(metadata, texts.len()).map_err(|message| damaged(path, message))?;
         let adds = adds(metadata, spelling, texts.len());
+        warnings.extend(ids_outside(metadata, texts.len()));
         Ok(Vocabulary {
             spelling,
             texts: Arc::new(texts),
@@ -112,7 +125,7 @@ impl Vocabulary {
         ["eos", "eot", "eom"]
             .iter()
             .filter_map(|name| metadata.uint(&format!("tokenizer.ggml.{name}_token_id")))
-            .filter_map(|id| i64::try_from(id).ok())
+            .filter_map(|id| i64::try_from(id).ok().filter(|_| id < self.texts.len() as u64))
             .collect()
     }
 
@@ -144,7 +157,7 @@ impl Vocabulary {
         match self.spelling {
             _ if self.is(id, &[CONTROL, USER_DEFINED]) => out.extend(text.as_bytes()),
             Spelling::ByteLevel(_) => out.extend(bytes::of_characters(text)),
-            Spelling::Pieces => match bytes::single(text).filter(|_| self.is(id, &[BYTE])) {
+            Spelling::Pieces(_) => match bytes::single(text).filter(|_| self.is(id, &[BYTE])) {
                 Some(byte) => out.push(byte),
                 None => out.extend(text.replace(SPACE, " ").as_bytes()),
             },
@@ -165,7 +178,7 @@ impl Vocabulary {
             self.append(*id, &mut all);
         }
         let text = String::from_utf8_lossy(&all);
-        let padded = self.adds.space && self.spelling == Spelling::Pieces;
+        let padded = self.adds.space && matches!(self.spelling, Spelling::Pieces(_));
         match text.strip_prefix(' ').filter(|_| padded) {
             Some(rest) => rest.to_owned(),
             None => text.into_owned(),
@@ -176,22 +189,40 @@ impl Vocabulary {
 fn spelling(metadata: &Metadata, warnings: &mut Vec<String>) -> std::result::Result<Spelling, String> {
     match metadata.str("tokenizer.ggml.model") {
         Some("gpt2") => {
-            let name = metadata.str("tokenizer.ggml.pre");
-            let kind = name.map_or(Some(kinds::Kind::PLAIN), kinds::by_name);
+            let name = metadata.str("tokenizer.ggml.pre").filter(|name| *name != UNKNOWN_CUTS);
+            let kind = name.and_then(kinds::by_name);
             if kind.is_none() {
+                let why = match name {
+                    Some(name) => format!("tokenizers of the kind `{name}` (`tokenizer.ggml.pre`) are unknown here"),
+                    None => "the file does not say how texts are cut (`tokenizer.ggml.pre`)".to_owned(),
+                };
                 warnings.push(format!(
-                    "tokenizers of the kind `{}` are unknown here; the text is cut as GPT-2 does, which may give other tokens",
-                    name.unwrap_or_default()
+                    "{why}; they are cut as GPT-2 does, which may give other tokens: \
+                     give the model's own tokenizer.json with --tokenizer, or convert the file again"
                 ));
             }
             Ok(Spelling::ByteLevel(kind.unwrap_or(kinds::Kind::PLAIN)))
         }
-        Some("llama") => Ok(Spelling::Pieces),
+        Some("llama") => Ok(Spelling::Pieces(Cut::Merged)),
+        Some("t5") => Ok(Spelling::Pieces(Cut::Likeliest)),
         Some(other) => Err(format!(
-            "a tokenizer of the kind `{other}`; `gpt2` and `llama` are known"
+            "a tokenizer of the kind `{other}` (`tokenizer.ggml.model`); `gpt2`, `llama` and `t5` are known: \
+             give the model's tokenizer.json with --tokenizer"
         )),
-        None => Err("the file holds no tokenizer (no `tokenizer.ggml.model`)".to_owned()),
+        None => Err("the file holds no tokenizer (no `tokenizer.ggml.model`): give one with --tokenizer".to_owned()),
     }
+}
+
+/// Ids of special tokens that the vocabulary does not have.
+fn ids_outside(metadata: &Metadata, tokens: usize) -> impl Iterator<Item = String> {
+    ["bos", "eos", "eot", "eom"].into_iter().filter_map(move |name| {
+        let key = format!("tokenizer.ggml.{name}_token_id");
+        let id = metadata.uint(&key).filter(|id| *id >= tokens as u64)?;
+        Some(format!(
+            "`{key}` is {id}, the vocabulary has ids up to {}: it is left out",
+            tokens - 1
+        ))
+    })
 }
 
 fn types(metadata: &Metadata, tokens: usize) -> std::result::Result<Vec<u8>, String> {
@@ -215,13 +246,14 @@ fn adds(metadata: &Metadata, spelling: Spelling, tokens: usize) -> Adds {
             .bool(&format!("tokenizer.ggml.add_{name}"))
             .unwrap_or(otherwise)
     };
-    let (bos, space) = match spelling {
-        Spelling::ByteLevel(kind) => (kind.adds_bos, false),
-        Spelling::Pieces => (true, true),
+    let (bos, eos, space) = match spelling {
+        Spelling::ByteLevel(kind) => (kind.adds_bos, false, false),
+        Spelling::Pieces(Cut::Merged) => (true, false, true),
+        Spelling::Pieces(Cut::Likeliest) => (false, true, true),
     };
     Adds {
         bos: id("bos").filter(|_| wanted("bos_token", bos)),
-        eos: id("eos").filter(|_| wanted("eos_token", false)),
+        eos: id("eos").filter(|_| wanted("eos_token", eos)),
         space: wanted("space_prefix", space),
     }
 }
