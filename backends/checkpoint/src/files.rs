@@ -112,10 +112,10 @@ impl Source {
         let Source::Disk(path) = self else { return Ok(()) };
         let about = fs::metadata(path).map_err(|error| self.failed(error))?;
         if !about.is_file() {
-            return Err(Error::broken(path, "not a plain file"));
+            return Err(Error::broken(path, "not a plain file: give one"));
         }
         if about.len() == 0 {
-            return Err(Error::broken(path, "the file is empty"));
+            return Err(Error::broken(path, "the file is empty: fetch or write it again"));
         }
         Ok(())
     }

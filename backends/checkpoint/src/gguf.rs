@@ -162,7 +162,9 @@ pub(crate) fn read(map: Arc<Mapping>) -> Result<(Metadata, BTreeMap<String, Entr
         );
     }
     if !(2..=3).contains(&version) {
-        return Err(format!("GGUF version {version}; versions 2 and 3 are known"));
+        return Err(format!(
+            "GGUF version {version}; versions 2 and 3 are read: convert the original weights again"
+        ));
     }
     let (tensors, keys) = (reader.u64()?, reader.u64()?);
     let entries = read_keys(&mut reader, keys)?;
@@ -174,7 +176,7 @@ pub(crate) fn read(map: Arc<Mapping>) -> Result<(Metadata, BTreeMap<String, Entr
     };
     let align = metadata.uint("general.alignment").unwrap_or(32);
     let align = usize::try_from(align).ok().filter(|a| a.is_power_of_two());
-    let align = align.ok_or("general.alignment is no power of two")?;
+    let align = align.ok_or("`general.alignment` is no power of two: the file is damaged, fetch it again")?;
     let start = at.checked_next_multiple_of(align).ok_or("the alignment is too large")?;
     let tensors = place(headers, start, map.len())?;
     Ok((metadata, tensors))
@@ -190,7 +192,9 @@ fn read_keys(reader: &mut Reader, count: u64) -> Result<BTreeMap<String, (u32, u
             .skip_value(kind, 0)
             .map_err(|error| format!("`{key}`: {error}"))?;
         if entries.insert(key.to_owned(), (kind, start)).is_some() {
-            return Err(format!("the key `{key}` occurs twice"));
+            return Err(format!(
+                "the key `{key}` occurs twice: the file is damaged, fetch it again"
+            ));
         }
     }
     Ok(entries)
@@ -213,7 +217,9 @@ fn read_tensors(reader: &mut Reader, count: u64) -> Result<Vec<Header>, String> 
             .to_owned();
         let axes = reader.u32()?;
         if axes > MOST_AXES {
-            return Err(format!("tensor `{name}` claims {axes} axes"));
+            return Err(format!(
+                "tensor `{name}` has {axes} axes, at most {MOST_AXES} are read: the file is damaged, fetch it again"
+            ));
         }
         let mut dims = Vec::new();
         for _ in 0..axes {
@@ -239,7 +245,9 @@ fn place(headers: Vec<Header>, start: usize, size: usize) -> Result<BTreeMap<Str
         let name = header.name.clone();
         let entry = locate(header, start, size)?;
         if tensors.insert(name.clone(), entry).is_some() {
-            return Err(format!("tensor `{name}` occurs twice"));
+            return Err(format!(
+                "tensor `{name}` occurs twice: the file is damaged, fetch it again"
+            ));
         }
     }
     check_overlap(&tensors)?;
@@ -255,7 +263,7 @@ fn locate(header: Header, start: usize, size: usize) -> Result<Entry, String> {
     } = header;
     let encoding = Encoding::of_ggml(kind).ok_or_else(|| {
         format!(
-            "tensor `{name}` is of GGML's type number {kind}, which cannot be read; {} can",
+            "tensor `{name}` is of GGML's type number {kind}, which cannot be read; {} can: quantise it again to one of these",
             Encoding::readable()
         )
     })?;
@@ -285,7 +293,9 @@ fn locate(header: Header, start: usize, size: usize) -> Result<Entry, String> {
             "tensor `{name}` ends {} bytes behind the file's end: it was cut, fetch it again",
             end - size
         )),
-        _ => Err(format!("tensor `{name}` lies outside of the file")),
+        _ => Err(format!(
+            "tensor `{name}` lies outside of the file: the file is damaged, fetch it again"
+        )),
     }
 }
 
@@ -297,7 +307,10 @@ fn check_overlap(tensors: &BTreeMap<String, Entry>) -> Result<(), String> {
         .collect();
     spans.sort_unstable();
     match spans.windows(2).find(|pair| pair[0].1 > pair[1].0) {
-        Some(pair) => Err(format!("tensors `{}` and `{}` overlap", pair[0].2, pair[1].2)),
+        Some(pair) => Err(format!(
+            "tensors `{}` and `{}` overlap: the file is damaged, fetch it again",
+            pair[0].2, pair[1].2
+        )),
         None => Ok(()),
     }
 }
@@ -316,8 +329,12 @@ impl<'a> Reader<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let found = rest.get(..count);
-        let found =
-            found.ok_or_else(|| format!("the file ends at byte {} in the middle of its head", self.bytes.len()))?;
+        let found = found.ok_or_else(|| {
+            format!(
+                "the file ends at byte {} in the middle of its head: it was cut, fetch it again",
+                self.bytes.len()
+            )
+        })?;
         self.at += count;
         Ok(found)
     }
@@ -337,13 +354,15 @@ impl<'a> Reader<'a> {
     }
 
     fn length(&mut self) -> Result<usize, String> {
-        usize::try_from(self.u64()?).map_err(|_| "a length beyond all memory".to_owned())
+        usize::try_from(self.u64()?)
+            .map_err(|_| "a length beyond all memory: the file is damaged, fetch it again".to_owned())
     }
 
     fn str(&mut self) -> Result<&'a str, String> {
         let length = self.length()?;
         let bytes = self.take(length)?;
-        std::str::from_utf8(bytes).map_err(|_| "a text that is not UTF-8".to_owned())
+        std::str::from_utf8(bytes)
+            .map_err(|_| "a text that is not UTF-8: the file is damaged, fetch it again".to_owned())
     }
 
     fn value(&mut self, kind: u32, depth: u32) -> Result<Value<'a>, String> {
@@ -361,7 +380,11 @@ impl<'a> Reader<'a> {
             10 => Value::Uint(self.u64()?),
             11 => Value::Int(i64::from_le_bytes(self.array()?)),
             12 => Value::Float(f64::from_le_bytes(self.array()?)),
-            other => return Err(format!("a value of the unknown type {other}")),
+            other => {
+                return Err(format!(
+                    "a value of the unknown type {other}: the file is damaged, fetch it again"
+                ));
+            }
         })
     }
 
@@ -373,7 +396,9 @@ impl<'a> Reader<'a> {
         let start = self.at;
         match width(kind) {
             Some(width) => {
-                let bytes = len.checked_mul(width).ok_or("a list longer than all memory")?;
+                let bytes = len
+                    .checked_mul(width)
+                    .ok_or("a list longer than all memory: the file is damaged, fetch it again")?;
                 self.take(bytes)?;
             }
             None => {

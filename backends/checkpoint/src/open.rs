@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 use crate::{
     checkpoint::Checkpoint,
     error::Error,
+    faults,
     files::Source,
     gguf::{self, Metadata},
     mapping::Mapping,
@@ -68,7 +69,7 @@ fn open(source: &Source) -> Result<Checkpoint, Error> {
             (_, true) => of_index(&index),
             _ => Err(Error::broken(
                 &source.shown(),
-                format!("the folder holds neither {SINGLE} nor {INDEX}"),
+                format!("the folder holds neither {SINGLE} nor {INDEX}: give the file of the weights"),
             )),
         };
     }
@@ -91,7 +92,12 @@ fn of_file(source: &Source) -> Result<Checkpoint, Error> {
     let mut checkpoint = Checkpoint::default();
     for (number, file) in files.iter().enumerate() {
         checkpoint.add_file(file, file.map()?);
-        safe::add(&mut checkpoint, number, &file.shown())?;
+        let added = safe::add(&mut checkpoint, number, &file.shown());
+        // The content decides what a file is; what is neither is told as what its name says.
+        added.map_err(|error| match source.ends_with(".gguf") {
+            true => Error::broken(&file.shown(), faults::no_gguf(&checkpoint.files[number])),
+            false => error,
+        })?;
     }
     checkpoint.pair_scales();
     Ok(checkpoint)
@@ -115,7 +121,8 @@ fn of_gguf(source: &Source, map: Arc<Mapping>) -> Result<Checkpoint, Error> {
     match claimed {
         Some(claimed) if claimed != checkpoint.tensors.len() as u64 => {
             let found = checkpoint.tensors.len();
-            let message = format!("the parts hold {found} tensors, `split.tensors.count` says {claimed}");
+            let message =
+                format!("the parts hold {found} tensors, `split.tensors.count` says {claimed}: fetch the parts again");
             Err(Error::broken(path, message))
         }
         _ => Ok(checkpoint),
@@ -147,13 +154,13 @@ fn add_gguf(
 ) -> Result<(), Error> {
     let path = &source.shown();
     if !map.starts_with(GGUF) {
-        return Err(Error::broken(path, "this part of a GGUF checkpoint is no GGUF file"));
+        return Err(Error::broken(path, faults::no_gguf(&map)));
     }
     let (keys, tensors) = gguf::read(map.clone()).map_err(|message| Error::broken(path, message))?;
     let says = |key: &str| keys.uint(key);
     if of > 1 && (says("split.no"), says("split.count")) != (Some(number as u64), Some(of as u64)) {
         let message = format!(
-            "by its name this is part {} of {of}, by `split.no` and `split.count` it is not",
+            "by its name this is part {} of {of}, by `split.no` and `split.count` it is not: give the files the names that they had",
             number + 1
         );
         return Err(Error::broken(path, message));
@@ -178,7 +185,8 @@ fn of_index(source: &Source) -> Result<Checkpoint, Error> {
     for (number, name) in names.into_iter().enumerate() {
         let shard = source.beside(name);
         if !shard.exists() {
-            let message = format!("{name}, one of {all} files that the index names, is not there");
+            let message =
+                format!("{name}, one of {all} files that the index names, is not there: fetch it into the same folder");
             return Err(Error::broken(path, message));
         }
         checkpoint.add_file(&shard, shard.map()?);
@@ -186,7 +194,10 @@ fn of_index(source: &Source) -> Result<Checkpoint, Error> {
     }
     let missing = listed.iter().find(|(name, _)| !checkpoint.tensors.contains_key(*name));
     if let Some((name, file)) = missing {
-        return Err(Error::broken(path, format!("tensor `{name}` is not in {file}")));
+        return Err(Error::broken(
+            path,
+            format!("tensor `{name}` is not in {file}, as the index says: fetch both again"),
+        ));
     }
     checkpoint.pair_scales();
     Ok(checkpoint)
@@ -196,13 +207,20 @@ fn of_index(source: &Source) -> Result<Checkpoint, Error> {
 fn shards(source: &Source) -> Result<BTreeMap<String, String>, Error> {
     source.check_plain()?;
     let (path, text) = (&source.shown(), source.read(LARGEST_INDEX)?);
-    if let Some(known) = safe::foreign(&text) {
+    if let Some(known) = faults::foreign(&text) {
         return Err(Error::broken(path, known));
     }
-    let index: serde_json::Value =
-        serde_json::from_slice(&text).map_err(|error| Error::broken(path, format!("not an index: {error}")))?;
+    let index: serde_json::Value = serde_json::from_slice(&text).map_err(|error| {
+        Error::broken(
+            path,
+            format!("this index of shards is not JSON: {error}; fetch it again"),
+        )
+    })?;
     let Some(listed) = index.get("weight_map").and_then(|map| map.as_object()) else {
-        return Err(Error::broken(path, "an index of shards has an object `weight_map`"));
+        return Err(Error::broken(
+            path,
+            "an index of shards has a mapping `weight_map` from tensors to files, and this has none: fetch it again",
+        ));
     };
     let mut found = BTreeMap::new();
     for (name, file) in listed {

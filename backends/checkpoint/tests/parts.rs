@@ -116,7 +116,7 @@ fn a_split_gguf_says_what_it_lacks() {
     folder.write("n-00001-of-00002.gguf", &part(0, 2, 9, "a"));
     assert!(said(Checkpoint::open(&twice)).contains("the parts hold 2 tensors"));
     folder.write("n-00002-of-00002.gguf", &one("b", "F32", 16));
-    assert!(said(Checkpoint::open(folder.0.join("n-00001-of-00002.gguf"))).contains("no GGUF file"));
+    assert!(said(Checkpoint::open(folder.0.join("n-00001-of-00002.gguf"))).contains("not a GGUF file"));
     let many = folder.write("x-00001-of-99999.gguf", &part(0, 99_999, 2, "a"));
     assert!(said(Checkpoint::open(&many)).contains("at most"));
 }

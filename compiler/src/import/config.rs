@@ -54,10 +54,15 @@ impl Config {
         if let Some(known) = seqc_checkpoint::foreign(text.as_bytes()) {
             return Err(bare(format!("{}: {known}", path.display())));
         }
-        let value: Value = serde_json::from_str(&with_numbers(text))
-            .map_err(|e| bare(format!("{}: this is not JSON: {e}", path.display())))?;
+        let wrong = |why: String| {
+            bare(format!("{}: {why}", path.display())).help("fetch the file again, or correct it at that place")
+        };
+        let value: Value =
+            serde_json::from_str(&with_numbers(text)).map_err(|e| wrong(format!("this is not JSON: {e}")))?;
         if !value.is_object() {
-            return Err(bare(format!("{}: a configuration is a JSON object", path.display())));
+            return Err(wrong(
+                "this is JSON, but no object, which a configuration is".to_owned(),
+            ));
         }
         Ok(Config {
             path: path.to_owned(),

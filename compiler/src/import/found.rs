@@ -1,6 +1,10 @@
 //! The files of a checkpoint: which of a folder hold weights that can be read, and what to say about those that cannot.
 
-use super::{config::Config, error::bare};
+use super::{
+    config::Config,
+    error::{bare, unread},
+    tokenizer,
+};
 use crate::{diag::Diagnostic, model};
 use seqc_checkpoint::Checkpoint;
 use std::{
@@ -46,7 +50,7 @@ pub(super) fn find(checkpoint: &Path) -> Result<Found, Diagnostic> {
     if is_configuration(checkpoint) {
         return directory(folder, checkpoint, None);
     }
-    let opened = Checkpoint::open(checkpoint).map_err(|e| bare(e.to_string()))?;
+    let opened = Checkpoint::open(checkpoint).map_err(|e| unread(&e))?;
     if opened.gguf().is_some() {
         let config = Config::gguf(checkpoint, opened);
         let tokenizer = config.has("tokenizer.ggml.model").then(|| checkpoint.to_path_buf());
@@ -93,7 +97,10 @@ fn directory(dir: &Path, path: &Path, named: Option<&Path>) -> Result<Found, Dia
     {
         return Err(bare(format!("{}: {known}", path.display())));
     }
-    let warnings = tokenizer_warning(dir, &has).into_iter().collect();
+    let mut warnings: Vec<Diagnostic> = tokenizer_warning(dir, &has).into_iter().collect();
+    if let Some(path) = &tokenizer {
+        warnings.extend(tokenizer::check(path)?);
+    }
     Ok(Found {
         config,
         weights,

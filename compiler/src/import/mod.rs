@@ -15,6 +15,7 @@ mod reading;
 mod references;
 mod stack;
 mod text;
+mod tokenizer;
 
 pub use check::{family as check_family, is_family};
 
@@ -27,7 +28,7 @@ use crate::{
     source::{Place, Sources},
 };
 use config::Config;
-use error::bare;
+use error::{bare, unread};
 use expected::Expected;
 use family::Family;
 use found::Found;
@@ -156,7 +157,7 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(Found, Origins)
         return Err(bare(message).help(unquantised()));
     }
     let opened = if found.weights.exists() {
-        Some(Checkpoint::open(&found.weights).map_err(|e| bare(e.to_string()))?)
+        Some(Checkpoint::open(&found.weights).map_err(|e| unread(&e))?)
     } else {
         None
     };

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     calls::{damaged, ids_of, memory_of_file, memory_of_text, memory_of_tokens, narrow},
+    faults,
     specials::Specials,
     spelled::{self, TokenBytes},
     template::Template,
@@ -51,8 +52,11 @@ impl File {
         };
         let (path, text) = (place.shown(), place.read(LARGEST)?);
         let memory = memory_of_file(text.len());
-        let made = crate::limits::reading(&path, memory, || tokenizers::Tokenizer::from_bytes(&text))?;
-        let mut tokenizer = made.map_err(|error| damaged(&path, format_args!("not a tokenizer: {error}")))?;
+        let made = crate::limits::reading(&path, memory, || {
+            let made = tokenizers::Tokenizer::from_bytes(&text);
+            made.map_err(|error| faults::explained(&text, &error))
+        })?;
+        let mut tokenizer = made.map_err(|message| damaged(&path, message))?;
         // Settings for training batches: prompts are neither cut nor filled up.
         tokenizer.with_padding(None);
         let uncut = tokenizer.with_truncation(None).map(drop);
@@ -73,7 +77,12 @@ impl File {
         let alone = read(TEMPLATE);
         // A template in a file of its own stands in place of all in the settings.
         let tool_template = read(TOOL_TEMPLATE).or_else(|| of_config("tool_use").filter(|_| alone.is_none()));
-        let (ends, warnings) = ends_beside(&place)?;
+        let (ends, mut warnings) = ends_beside(&place)?;
+        let is_unknown = |id: &&i64| **id >= 0 && narrow(**id).is_none_or(|id| tokenizer.id_to_token(id).is_none());
+        warnings.extend(ends.iter().filter(is_unknown).map(|id| {
+            let path = path.display();
+            format!("{path}: there is no token {id}, which `eos_token_id` beside it says ends a text")
+        }));
         Ok(File {
             tokenizer,
             specials: specials(&config, &map),
@@ -146,7 +155,14 @@ fn beside(place: &Place) -> Result<Value> {
         return Ok(Value::Null);
     }
     let text = place.read(LARGEST)?;
-    serde_json::from_slice(&text).map_err(|error: serde_json::Error| -> Error { damaged(&place.shown(), error) })
+    serde_json::from_slice(&text).map_err(|error| no_json(place, &error))
+}
+
+fn no_json(place: &Place, error: &serde_json::Error) -> Error {
+    damaged(
+        &place.shown(),
+        format_args!("this is not JSON: {error}; fetch the file again"),
+    )
 }
 
 /// Special tokens of `tokenizer_config.json` and `special_tokens_map.json`. As in `transformers`, the second counts more where
@@ -205,7 +221,7 @@ fn config_beside(place: &Place) -> Result<Value> {
             .fold(text.into_owned(), |text, word| text.replace(word, "0"));
         serde_json::from_str(&text).ok()
     };
-    serde_json::from_slice(&text).or_else(|error| plain().ok_or_else(|| damaged(&place.shown(), error)))
+    serde_json::from_slice(&text).or_else(|error| plain().ok_or_else(|| no_json(place, &error)))
 }
 
 /// The template of that name of several; a single one is `default`.

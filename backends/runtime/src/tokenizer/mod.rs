@@ -2,6 +2,7 @@
 
 mod bytes;
 mod calls;
+mod faults;
 mod file;
 mod gguf;
 mod kinds;

@@ -300,6 +300,7 @@ fn vocabularies_that_contradict_themselves_are_refused() {
     keys[5].1 = Meta::Number(u32::MAX);
     let tokenizer = open_gguf(&keys).expect("a tokenizer");
     assert!(tokenizer.encode("hello hello", true).is_ok());
+    assert!(tokenizer.warnings()[0].contains("the vocabulary has ids up to"));
 }
 
 /// A small byte-level `tokenizer.json` with its configuration beside it.
@@ -376,6 +377,30 @@ fn a_damaged_tokenizer_json_is_refused() {
         let path = write_json(bad.as_bytes(), config.as_bytes());
         let said = Tokenizer::open(&path).expect_err("refused").to_string();
         assert!(said.contains("tokenizer.json"), "{said}");
+    }
+    let edits = [
+        ("/model/type", json!("Other"), "`model` is of the type `Other`"),
+        ("/model", Value::Null, "no mapping `model`"),
+        (
+            "/decoder",
+            json!({"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "Other"}]}),
+            "`decoder.decoders[1]` is of the type `Other`",
+        ),
+        (
+            "/pre_tokenizer/type",
+            json!("Other"),
+            "`pre_tokenizer` is of the type `Other`",
+        ),
+        ("/added_tokens/0/id", json!("x"), "`added_tokens[0]` has no `id`"),
+        ("/added_tokens/0/content", json!(1), "`added_tokens[0]`: "),
+        ("/version", json!("9"), "version '9'"),
+    ];
+    for (place, value, expected) in edits {
+        let (mut tokenizer, _) = json_file();
+        *tokenizer.pointer_mut(place).expect(place) = value;
+        let path = write_json(tokenizer.to_string().as_bytes(), config.as_bytes());
+        let said = Tokenizer::open(&path).expect_err("refused").to_string();
+        assert!(said.contains(expected) && !said.contains("Untagged"), "{place}: {said}");
     }
     for bad in ["{", &deep] {
         let path = write_json(good.as_bytes(), bad.as_bytes());
