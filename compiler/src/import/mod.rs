@@ -42,6 +42,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The size that families call the number of tokens of their vocabulary.
+const VOCABULARY: &str = "vocab";
+
 /// What is imported.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -74,7 +77,7 @@ pub fn import(request: Request<'_>, sources: &mut Sources) -> Result<Imported, V
     let shown = request.output.display().to_string();
     let read = |written: &Origins, sources: &mut Sources| {
         model::read_text(request.output, written.text.clone(), sources, &options).map_err(|mut problems| {
-            written.translate(&mut problems, &shown, sources);
+            written.translate(&mut problems, &shown, sources, false);
             problems
         })
     };
@@ -86,7 +89,7 @@ pub fn import(request: Request<'_>, sources: &mut Sources) -> Result<Imported, V
         built = Some(read(&written, sources)?);
     }
     let mut warnings = built.unwrap_or(first).warnings();
-    written.translate(&mut warnings, &shown, sources);
+    written.translate(&mut warnings, &shown, sources, true);
     Ok(Imported {
         text: written.text,
         warnings: found.warnings.into_iter().chain(warnings).collect(),
@@ -123,12 +126,12 @@ pub fn read(path: &Path, sources: &mut Sources, options: &ReadOptions) -> Result
     };
     let built = model::read_text(&output, written.text.clone(), sources, options);
     let mut built = built.map_err(|mut problems| {
-        written.translate(&mut problems, &shown, sources);
+        written.translate(&mut problems, &shown, sources, false);
         problems
     })?;
     let mut remarks = std::mem::take(&mut built.remarks);
     remarks.retain(|d| size_of(d, &built).is_none());
-    written.translate(&mut remarks, &shown, sources);
+    written.translate(&mut remarks, &shown, sources, false);
     built.remarks = found.warnings.into_iter().chain(remarks).collect();
     Ok(built)
 }
@@ -188,12 +191,11 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(Found, Origins)
     let base = output.parent().unwrap_or(Path::new("")).to_path_buf();
     let mut written = Origins::default();
     let head = format!("# {}\nversion: 1\nmodel: {}\nsizes:\n", family.title, plain_name(&name));
-    written.text.push_str(&head);
+    written.push_named(&head, checkpoint.display().to_string());
     for (computed, size) in sizes.iter().zip(&family.clauses.sizes) {
         let line = format!("  {}: {}\n", computed.name, family::spelled(&computed.value, &sizes));
         written.push_computed(&line, Place::new(size.file, size.value.span), computed);
     }
-    let text = &mut written.text;
     let file = effective::text(&paths::relative(&found.weights, &base));
     let unused = family
         .unused()
@@ -211,22 +213,34 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(Found, Origins)
         [] => String::new(),
         pairs => format!(", names: {{{}}}", pairs.join(", ")),
     };
-    text.push_str(&format!("weights: {{file: {file}{names}{unused}}}\n"));
+    let line = format!("weights: {{file: {file}{names}{unused}}}\n");
+    written.push_named(&line, found.weights.display().to_string());
     if let Some(tokenizer) = &found.tokenizer {
-        text.push_str(&format!(
-            "tokenizer: {}\n",
-            effective::text(&paths::relative(tokenizer, &base))
-        ));
+        let line = format!("tokenizer: {}\n", effective::text(&paths::relative(tokenizer, &base)));
+        written.push_named(&line, tokenizer.display().to_string());
     }
     if !family.uses.is_empty() {
         let home = home.unwrap_or_default();
         let seen = |file: &String| effective::text(&paths::relative(&home.join(file), &base));
         let files: Vec<String> = family.uses.iter().map(seen).collect();
-        text.push_str(&format!("use: [{}]\n", files.join(", ")));
+        let line = format!("use: [{}]\n", files.join(", "));
+        written.push_named(&line, format!("{}: `use`", sources.path(family.file)));
     }
-    text.push_str(&caches::line(request.caches)?);
-    let folder = found.weights.parent().unwrap_or(Path::new(""));
-    text.push_str(&text::entries(config, folder, length.as_ref())?);
+    written.push_named(&caches::line(request.caches)?, "--cache");
+    let vocabulary = sizes.iter().find(|size| size.name == VOCABULARY);
+    let given = text::Given {
+        dir: found.weights.parent().unwrap_or(Path::new("")),
+        length: length.as_ref(),
+        vocabulary: vocabulary.and_then(|size| size.value.size()),
+    };
+    let texts = text::texts(config, given)?;
+    if let Some((ends, of)) = &texts.ends {
+        written.push_named(&format!("end: {ends:?}\n"), of.clone());
+    }
+    if let Some(length) = texts.trained_length {
+        written.push_named(&format!("trained_length: {length}\n"), config.shown());
+    }
+    found.warnings.extend(texts.warnings);
     family.rest.iter().for_each(|part| written.push_copied(part));
     Ok((found, written))
 }

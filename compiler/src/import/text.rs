@@ -12,52 +12,90 @@ const LENGTHS: [&str; 4] = [
     "seq_length",
 ];
 
-/// The entries of the model file, as lines. `dir` holds the configuration and others beside it; `length` is the longest text by the family.
-pub(super) fn entries(config: &Config, dir: &Path, length: Option<&Known>) -> Result<String, Diagnostic> {
-    let mut out = String::new();
-    let ends = ends(config, dir)?;
-    if !ends.is_empty() {
-        out.push_str(&format!("end: {ends:?}\n"));
-    }
-    let length = match length {
-        Some(length) => length.size().filter(|n| *n > 0),
-        None => trained_length(config),
-    };
-    if let Some(length) = length {
-        out.push_str(&format!("trained_length: {length}\n"));
-    }
-    Ok(out)
+/// What a checkpoint says of texts.
+pub(super) struct Texts {
+    /// Ids that end a text, where there are any: they, and the file and the key that say so.
+    pub(super) ends: Option<(Vec<u32>, String)>,
+    /// Tokens of the longest texts in training.
+    pub(super) trained_length: Option<usize>,
+    /// Ids that are left out.
+    pub(super) warnings: Vec<Diagnostic>,
 }
 
-/// Ids of `generation_config.json`, else those of `config.json`, as `transformers` takes them; or those of a GGUF file.
-fn ends(config: &Config, dir: &Path) -> Result<Vec<u32>, Diagnostic> {
+/// What is known of the model before.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    /// The folder with the configuration and others beside it.
+    pub(super) dir: &'a Path,
+    /// The longest text by the family.
+    pub(super) length: Option<&'a Known>,
+    /// How many tokens the vocabulary has.
+    pub(super) vocabulary: Option<usize>,
+}
+
+/// What the configuration says of texts, and others beside it.
+pub(super) fn texts(config: &Config, given: Given<'_>) -> Result<Texts, Diagnostic> {
+    let mut warnings = Vec::new();
+    let mut ends: Option<(Vec<u32>, String)> = None;
+    for (ids, of) in ends_of(config, given.dir)? {
+        let (inside, outside): (Vec<u32>, Vec<u32>) = ids
+            .into_iter()
+            .partition(|id| given.vocabulary.is_none_or(|count| (*id as usize) < count));
+        if let (false, Some(count)) = (outside.is_empty(), given.vocabulary) {
+            let ids: Vec<String> = outside.iter().map(u32::to_string).collect();
+            let message = format!(
+                "{of} names {}, the vocabulary has the ids from 0 to {}",
+                ids.join(", "),
+                count - 1
+            );
+            let help = "such ids are left out: texts do not end there; correct them in that file, or write `end:` in the model";
+            warnings.push(Diagnostic::warning("import", message).help(help));
+        }
+        match &mut ends {
+            Some((all, _)) => all.extend(inside),
+            None => ends = Some((inside, of)),
+        }
+    }
+    if let Some((all, _)) = &mut ends {
+        all.dedup();
+    }
+    Ok(Texts {
+        ends: ends.filter(|(all, _)| !all.is_empty()),
+        trained_length: match given.length {
+            Some(length) => length.size().filter(|n| *n > 0),
+            None => trained_length(config),
+        },
+        warnings,
+    })
+}
+
+/// Ids of `generation_config.json`, else those of `config.json`, as `transformers` takes them; or those of a GGUF file. With them the file
+/// and the key.
+fn ends_of(config: &Config, dir: &Path) -> Result<Vec<(Vec<u32>, String)>, Diagnostic> {
+    let of = |config: &Config, key: &str| Ok((ids(config, key)?, format!("{}: `{key}`", config.shown())));
     if config.is_gguf() {
         let keys = ["eos", "eot", "eom"].map(|name| format!("tokenizer.ggml.{name}_token_id"));
-        let mut all = Vec::new();
-        for key in keys {
-            all.extend(ids(config, &key)?);
-        }
-        all.dedup();
-        return Ok(all);
+        return keys.iter().map(|key| of(config, key)).collect();
     }
     let path = dir.join("generation_config.json");
     if path.exists() {
         let text = model::text_of(&path).map_err(|d| bare(d.message))?;
         let generation = Config::json(&path, &text)?;
         if generation.has("eos_token_id") {
-            return ids(&generation, "eos_token_id");
+            return Ok(vec![of(&generation, "eos_token_id")?]);
         }
     }
-    ids(config, "eos_token_id")
+    Ok(vec![of(config, "eos_token_id")?])
 }
 
 /// A key that holds an id, a list of ids or nothing. Negative numbers stand for no token.
 fn ids(config: &Config, key: &str) -> Result<Vec<u32>, Diagnostic> {
     let wrong = |what: String| {
+        let file = config.shown();
         bare(format!(
-            "{}: `{key}` is the id of a token or a list of them, not {what}",
-            config.shown()
+            "{file}: `{key}` is the id of a token or a list of them, not {what}"
         ))
+        .help("correct it there, or remove it: then nothing ends a text but its length")
     };
     let found = match config.get(key).map_err(|unreadable| wrong(unreadable.found))? {
         Some(Known::List(ids)) => ids,

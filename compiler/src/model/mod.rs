@@ -212,11 +212,12 @@ pub fn read_text(
         let message = format!("this is a bug in seqc: {v}");
         return Err(vec![Diagnostic::bare("internal", message)]);
     }
+    let vocabularies = bounds::vocabularies(&model, &model.inputs);
     let texts::TextSettings {
         ends,
         start,
         trained_length,
-    } = texts::text_settings(&file, &names).map_err(|d| vec![d])?;
+    } = texts::text_settings(&file, &names, vocabularies.iter().flatten().next().copied()).map_err(|d| vec![d])?;
     let random = file.weights.as_ref().and_then(|w| w.random.as_ref()).map(|r| r.value);
     let meta = Meta {
         name: file.name.value.clone(),
@@ -229,7 +230,7 @@ pub fn read_text(
         max_context: bounds::max_context(&model, model.token_calls()),
         longest_memory: bounds::max_context(&model, model.memory_calls()),
         trained_length,
-        vocabularies: bounds::vocabularies(&model, &model.inputs),
+        vocabularies,
         memory_vocabularies: bounds::vocabularies(&model, &model.memory.inputs),
     };
     let mut inputs = vec![path.to_owned()];

@@ -18,8 +18,12 @@ pub(super) struct TextSettings {
     pub(super) trained_length: Option<usize>,
 }
 
-/// Ids and lengths of a model file.
-pub(super) fn text_settings(file: &ModelFile, names: &Names) -> Result<TextSettings, Diagnostic> {
+/// Ids and lengths of a model file, whose tokens are of a vocabulary of so many.
+pub(super) fn text_settings(
+    file: &ModelFile,
+    names: &Names,
+    vocabulary: Option<usize>,
+) -> Result<TextSettings, Diagnostic> {
     let whole = |value: &Known| match value {
         Known::Num(n) if *n >= 0.0 && *n < f64::from(u32::MAX) && n.fract() == 0.0 => Some(*n as i64),
         _ => None,
@@ -36,7 +40,18 @@ pub(super) fn text_settings(file: &ModelFile, names: &Names) -> Result<TextSetti
             one => whole(one).map(|id| vec![id]),
         };
         let message = || format!("`{key}` is the id of a token or a list of them, not {value}");
-        ids.ok_or_else(|| wrong(expr, message()).help(format!("write `{key}: 2` or `{key}: [2, 7]`")))
+        let ids = ids.ok_or_else(|| wrong(expr, message()).help(format!("write `{key}: 2` or `{key}: [2, 7]`")))?;
+        match (ids.iter().max(), vocabulary) {
+            (Some(most), Some(count)) if usize::try_from(*most).is_ok_and(|id| id >= count) => {
+                let message = format!(
+                    "`{key}` names the token {most}; the vocabulary has ids up to {}",
+                    count - 1
+                );
+                let d = Diagnostic::new("out-of-range", Place::new(names.file, expr.span), message);
+                Err(d.help(format!("give ids that the tokenizer has, or leave `{key}` out")))
+            }
+            _ => Ok(ids),
+        }
     };
     let settings = TextSettings {
         ends: ids("end", file.end.as_ref())?,

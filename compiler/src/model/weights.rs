@@ -175,7 +175,7 @@ impl Tensors {
             }
             let squeeze = |s: &[usize]| s.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
             if squeeze(&tensor.shape) != squeeze(expected) {
-                let message = format!("tensor `{name}` has shape {:?}", tensor.shape);
+                let message = format!("tensor `{name}` of {} has shape {:?}", self.shown(), tensor.shape);
                 let d =
                     Diagnostic::new("bad-tensor", place, message).says(format!("`{}` takes {expected:?}", source.name));
                 return Err(d.help("compare the sizes of the model with those of the checkpoint"));

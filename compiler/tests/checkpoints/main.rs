@@ -7,6 +7,7 @@ mod family_files;
 mod parts;
 mod published;
 mod quantised;
+mod texts;
 
 use seqc::{
     diag::Diagnostic,

@@ -43,6 +43,7 @@ pub(super) const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("key-misspelt", "weights:", "wieghts:"),
     ("key-twice", "model: m\n", "model: m\nmodel: n\n"),
+    ("end-beyond-the-vocabulary", "model: m\n", "model: m\nend: [2, 256]\n"),
     ("no-version", "version: 1\n", ""),
     ("version-of-the-future", "version: 1", "version: 2"),
     (
