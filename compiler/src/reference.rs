@@ -18,9 +18,33 @@ pub enum Error {
     /// A checkpoint or input file.
     #[error(transparent)]
     Checkpoint(#[from] seqc_checkpoint::Error),
-    /// Something that is not there.
-    #[error("{0}")]
-    Missing(String),
+    /// Something is missing or out of bounds.
+    #[error("{message}")]
+    Refused {
+        /// What is wrong.
+        message: String,
+        /// What to do about it.
+        help: String,
+    },
+}
+
+impl Error {
+    /// Something is missing or out of bounds; `help` says what to do about it.
+    pub(crate) fn refused(message: impl Into<String>, help: impl Into<String>) -> Error {
+        let (message, help) = (message.into(), help.into());
+        Error::Refused { message, help }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> &str {
+        match self {
+            Error::Eval(_) => "compare the streams and their shapes with those that `seqc inspect` lists",
+            Error::Checkpoint(_) => {
+                "compare the file with the one that was meant; fetch or write it again where it is damaged"
+            }
+            Error::Refused { help, .. } => help,
+        }
+    }
 }
 
 /// The evaluator of a model with its parameters.
@@ -49,16 +73,27 @@ pub(crate) fn evaluator_of(built: &Built, model: &Model) -> Result<ModelEvaluato
                             .iter()
                             .any(|k| k.encodings.iter().any(|e| *e != Encoding::F32)) =>
                     {
-                        let message = "random weights are evaluated as f32 only: leave `type` out";
-                        return Err(Error::Missing(message.to_owned()));
+                        return Err(Error::refused(
+                            format!(
+                                "{}: `weights.type`: random weights are evaluated as f32 only",
+                                built.inputs[0].display()
+                            ),
+                            "leave `type` out of `weights`, or write the weights to a file first: `seqc init`, then `seqc quantise`",
+                        ));
                     }
                     (None, Some(seed)) => random::parameter(&source.tensors[0], &shape, seed),
                     (None, None) => {
                         let file = built.meta.weights.as_ref().map(|p| p.display().to_string());
-                        return Err(Error::Missing(match file {
-                            Some(file) => format!("{file}: there is no such checkpoint"),
-                            None => "the model names no weights; `weights: {random: 1}` makes some".to_owned(),
-                        }));
+                        return Err(match file {
+                            Some(file) => Error::refused(
+                                format!("{file}: there is no such checkpoint"),
+                                "give one with `--weights FILE`; `seqc init` writes a random one",
+                            ),
+                            None => Error::refused(
+                                "the model names no weights",
+                                "give some with `--weights FILE`, or write `weights: {random: 1}` into the model",
+                            ),
+                        });
                     }
                 };
                 cache.insert(source.tensors.clone(), data.clone());
@@ -72,9 +107,12 @@ pub(crate) fn evaluator_of(built: &Built, model: &Model) -> Result<ModelEvaluato
 fn load(checkpoint: &Checkpoint, names: &[String]) -> Result<Vec<f64>, Error> {
     let mut all = Vec::new();
     for name in names {
-        let tensor = checkpoint
-            .get(name)
-            .ok_or_else(|| Error::Missing(format!("there is no tensor `{name}`")))?;
+        let tensor = checkpoint.get(name).ok_or_else(|| {
+            Error::refused(
+                format!("there is no tensor `{name}` in the checkpoint"),
+                "give the checkpoint of this model with `--weights FILE`",
+            )
+        })?;
         tensor.append_f32(&mut all)?;
     }
     Ok(all.into_iter().map(f64::from).collect())
@@ -82,22 +120,32 @@ fn load(checkpoint: &Checkpoint, names: &[String]) -> Result<Vec<f64>, Error> {
 
 /// One row of inputs per token: token ids for a model that reads one stream of integers.
 pub fn token_rows(model: &Model, tokens: &[i64]) -> Result<Vec<Vec<Tensor>>, Error> {
-    id_rows(&model.inputs, tokens)
-        .map_err(|names| Error::Missing(format!("the model reads {names}: give them with --input")))
+    id_rows(&model.inputs, tokens).map_err(|names| {
+        Error::refused(
+            format!("the model reads no tokens alone, but {names}"),
+            "give them with --input FILE",
+        )
+    })
 }
 
 /// The rows of the memory from token ids, for an encoder that reads one stream of integers.
 pub fn memory_token_rows(model: &Model, tokens: &[i64]) -> Result<Vec<Vec<Tensor>>, Error> {
-    id_rows(&model.memory.inputs, tokens).map_err(|names| {
-        Error::Missing(match names.is_empty() {
-            true => NO_MEMORY.to_owned(),
-            false => format!("the encoder reads {names}: give them with --source-input"),
-        })
+    id_rows(&model.memory.inputs, tokens).map_err(|names| match names.is_empty() {
+        true => no_memory(),
+        false => Error::refused(
+            format!("the encoder reads no tokens alone, but {names}"),
+            "give them with --source-input FILE",
+        ),
     })
 }
 
-/// Said where a source is given to a model that reads none.
-pub const NO_MEMORY: &str = "the model has no encoder, which would read a source";
+/// A source is given to a model that reads none.
+pub(crate) fn no_memory() -> Error {
+    Error::refused(
+        "the model has no encoder, which would read a source",
+        "leave the source out",
+    )
+}
 
 /// A row for each of some ids, or the names of the inputs.
 fn id_rows(inputs: &[ModelInput], tokens: &[i64]) -> Result<Vec<Vec<Tensor>>, String> {
@@ -126,18 +174,24 @@ fn rows_of(inputs: &[ModelInput], path: &Path) -> Result<Vec<Vec<Tensor>>, Error
     let file = Checkpoint::open(path)?;
     let mut rows: Vec<Vec<Tensor>> = Vec::new();
     for (n, input) in inputs.iter().enumerate() {
-        let tensor = file
-            .get(&input.name)
-            .ok_or_else(|| Error::Missing(format!("{} has no tensor `{}`", path.display(), input.name)))?;
+        let tensor = file.get(&input.name).ok_or_else(|| {
+            let message = format!("{}: there is no tensor `{}`", path.display(), input.name);
+            Error::refused(
+                message,
+                "the file has one tensor for each input that `seqc inspect` lists, by its name",
+            )
+        })?;
         let sizes = input.ty.sizes();
         let each: usize = sizes.iter().product();
         let fits = tensor.shape.len() == sizes.len() + 1 && tensor.shape[1..] == sizes[..];
         let count = tensor.shape.first().copied().unwrap_or(0);
         if !fits || (n > 0 && count != rows.len()) {
-            return Err(Error::Missing(format!(
-                "`{}` has shape {:?}, [tokens, …] with {sizes:?} is expected, the same number of tokens for every stream",
-                input.name, tensor.shape
-            )));
+            return Err(Error::refused(
+                format!("{}: `{}` has shape {:?}", path.display(), input.name, tensor.shape),
+                format!(
+                    "write it as [tokens, …] with {sizes:?} for each token, the same number of tokens for every input"
+                ),
+            ));
         }
         // Integers have more digits than f32.
         let data: Vec<f64> = match input.ty.elem {
@@ -178,9 +232,12 @@ fn check_size(built: &Built) -> Result<(), Error> {
         total = graph.params.iter().fold(total, |n, p| n.saturating_add(p.ty.len()));
         if largest.is_some_and(|n| n > MAX_TENSOR) || total > MAX_PARAMETERS {
             let name = &call.name;
-            return Err(Error::Missing(format!(
-                "`{name}` is too large for the evaluator: {MAX_TENSOR} elements a tensor, {MAX_PARAMETERS} in all parameters"
-            )));
+            return Err(Error::refused(
+                format!(
+                    "`{name}` is too large for the evaluator: {MAX_TENSOR} elements a tensor, {MAX_PARAMETERS} in all parameters"
+                ),
+                "build the model and run the program, or evaluate it with smaller sizes: `--set sizes.d=64`",
+            ));
         }
     }
     Ok(())
@@ -213,12 +270,15 @@ pub fn run_given(built: &Built, given: &Given<'_>) -> Result<Vec<Output>, Error>
     check_range(&built.model.inputs, &built.meta.vocabularies, rows)?;
     check_range(&built.model.memory.inputs, &built.meta.memory_vocabularies, memory)?;
     if built.model.has_memory() && memory.is_empty() {
-        let message = "the model has an encoder: give what it reads with --source-tokens or --source-input";
-        return Err(Error::Missing(message.to_owned()));
+        let help = "give it with --source-tokens or --source-input";
+        return Err(Error::refused(
+            "the model has an encoder, and nothing is given for it to read",
+            help,
+        ));
     }
     if let Some(length) = prompt.filter(|n| !(1..=rows.len()).contains(n)) {
         let message = format!("a prompt has from 1 to all {} tokens, not {length}", rows.len());
-        return Err(Error::Missing(message));
+        return Err(Error::refused(message, "give another --prompt-length, or leave it out"));
     }
     let mut evaluator = evaluator(built)?;
     evaluator.set_prompt(prompt);
@@ -254,11 +314,11 @@ pub(crate) fn check_range(
                 .get(n)
                 .and_then(|t| t.data.iter().find(|v| **v < 0.0 || **v >= *count as f64));
             if let Some(v) = wrong {
-                let name = &input.name;
-                return Err(Error::Missing(format!(
-                    "`{name}` number {at} is {v}: it must be from 0 to {}",
-                    count - 1
-                )));
+                let (name, number, all) = (&input.name, at + 1, rows.len());
+                return Err(Error::refused(
+                    format!("`{name}`: {v}, number {number} of {all}, is out of range"),
+                    format!("the model takes ids from 0 to {}", count.saturating_sub(1)),
+                ));
             }
         }
     }

@@ -203,7 +203,7 @@ fn extremes() -> Vec<(&'static str, String, String)> {
         ),
         ("calls itself", passed_on(40), with("thing: {}", "thing: {s: word}")),
         (
-            "too large",
+            "more than 20000 calls",
             format!("fn f0(x) {{ x + 1 }}\n{doubled}layer thing(x: [d]) -> [d] {{ f39(x) }}\n"),
             SMALL.to_owned(),
         ),

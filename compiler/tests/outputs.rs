@@ -118,6 +118,57 @@ fn weights_are_not_replaced() {
     assert_eq!(read(&dir.join("part-1.safetensors")), before);
 }
 
+/// With `--weights none` the file that a model names is not read, and may be written anew.
+#[test]
+fn weights_that_are_not_read_are_replaced_by_force() {
+    let dir = folder("fresh-weights");
+    write(
+        &dir.join("model.yaml"),
+        &MODEL.replace("random: 1", "file: w.safetensors"),
+    );
+    let none = ["init", "model.yaml", "--weights", "none", "-o", "w.safetensors"];
+    ok(&dir, &none);
+    let before = read(&dir.join("w.safetensors"));
+    let said = refused(&dir, &[&none[..], &["--seed", "2"]].concat());
+    assert!(said.contains("exists already"), "{said}");
+    ok(&dir, &[&none[..], &["--seed", "2", "--force"]].concat());
+    assert_ne!(read(&dir.join("w.safetensors")), before);
+    let said = refused(
+        &dir,
+        &["init", "model.yaml", "--weights", "none", "-o", "model.yaml", "--force"],
+    );
+    assert!(said.contains("an input"), "{said}");
+}
+
+/// Where layers share parameters, `inspect` says under which path they lie.
+#[test]
+fn paths_of_shared_parameters_are_shown() {
+    let dir = folder("shared");
+    let stack = "stack:
+  - repeat: 3
+    of:
+      - norm
+        if: i != 1
+      - norm
+        if: i == 1
+        params: other.norm
+";
+    let model = MODEL.split_once("stack:").map_or("", |(head, _)| head).to_owned() + stack;
+    write(
+        &dir.join("model.yaml"),
+        &model
+            .replace("weights:", "inputs: {x: \"[d]\"}\nweights:")
+            .replace("- norm\n", "- norm: {}\n"),
+    );
+    let (said, _) = ok(&dir, &["inspect", "model.yaml"]);
+    for line in [
+        "layers.{0,2}.norm.weight [16] f32\n",
+        "layers.1.norm.weight [16] f32 from other.norm.weight\n",
+    ] {
+        assert!(said.contains(line), "{line} in\n{said}");
+    }
+}
+
 #[test]
 fn what_people_edit_is_replaced_by_force_only() {
     let dir = folder("edited");
@@ -400,7 +451,7 @@ stack:
     let weighted = off(&["--importance", "tokens.json"]);
     assert!(weighted < 0.9 * plain, "{weighted} after {plain}");
     for (tokens, says) in [
-        ("[64]", "must be from 0 to 63"),
+        ("[64]", "ids from 0 to 63"),
         ("{\"text\": 1}", "a list of tokens is expected"),
         ("[]", "a list"),
     ] {

@@ -1,7 +1,10 @@
 //! `seqc eval`: what a model means, computed slowly and exactly.
 
 use super::session::{ModelArgs, Session};
-use crate::reference::{self, Given, Output};
+use crate::{
+    diag::{Diagnostic, Placed},
+    reference::{self, Given, Output},
+};
 use clap::Args;
 use seqc_checkpoint::output;
 use seqc_ir::{Model, eval::Tensor};
@@ -72,7 +75,7 @@ pub(crate) fn eval(session: &mut Session, args: &EvalArgs) -> u8 {
     });
     let outputs = match outputs {
         Ok(outputs) => outputs,
-        Err(e) => return session.fail("eval", e),
+        Err(e) => return session.report(&[Diagnostic::bare("eval", e.to_string()).help(e.help())]),
     };
     session.write(&args.output, &inputs, &file(&outputs, args.f64))
 }
@@ -83,7 +86,7 @@ fn memory_rows(model: &Model, args: &EvalArgs) -> Result<Vec<Vec<Tensor>>, refer
         return reference::memory_token_rows(model, &args.source_tokens);
     }
     if args.source_input.is_some() && !model.has_memory() {
-        return Err(reference::Error::Missing(reference::NO_MEMORY.to_owned()));
+        return Err(reference::no_memory());
     }
     match args.source_input.as_ref().or(args.input.as_ref()) {
         Some(path) if model.has_memory() => reference::memory_file_rows(model, path),

@@ -1,7 +1,7 @@
 //! `seqc init`: random weights for a model, as a checkpoint.
 
 use super::session::{ModelArgs, OK, Session};
-use crate::initial;
+use crate::{initial, model::Built};
 use clap::Args;
 use seqc_checkpoint::output::Output;
 use std::path::PathBuf;
@@ -28,11 +28,12 @@ pub(crate) fn init(session: &mut Session, args: &InitArgs) -> u8 {
         Ok(built) => built,
         Err(status) => return status,
     };
-    if let Err(status) = session.may_replace(&args.output, &built.inputs, None, args.force) {
+    let inputs = inputs(&built);
+    if let Err(status) = session.may_replace(&args.output, &inputs, None, args.force) {
         return status;
     }
     let seed = args.seed.or(built.meta.random).unwrap_or(1);
-    let written = Output::create(&args.output, &built.inputs)
+    let written = Output::create(&args.output, &inputs)
         .map_err(|e| e.to_string())
         .and_then(|mut out| {
             let count = initial::write(&built.model, seed, &mut out)?;
@@ -46,4 +47,17 @@ pub(crate) fn init(session: &mut Session, args: &InitArgs) -> u8 {
         }
         Err(e) => session.fail("write", e),
     }
+}
+
+/// What must not be lost: the files of the model, but for weights that it names and that were not read, `--weights none`.
+fn inputs(built: &Built) -> Vec<PathBuf> {
+    let named = built
+        .document
+        .weights
+        .as_ref()
+        .and_then(|weights| weights.file.as_ref());
+    let named = named.map(|file| built.meta.folder.join(&file.value));
+    let unread = named.filter(|_| built.meta.weights.is_none());
+    let inputs = built.inputs.iter().filter(|path| Some(*path) != unread.as_ref());
+    inputs.cloned().collect()
 }

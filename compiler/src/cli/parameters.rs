@@ -5,6 +5,9 @@ use seqc_ir::Model;
 use serde_json::{Value, json};
 use std::{collections::HashMap, fmt::Write};
 
+/// Most numbers of a row that are listed one by one.
+const MOST_LISTED: usize = 8;
+
 /// One parameter of one layer.
 struct Parameter<'m> {
     name: &'m str,
@@ -13,7 +16,7 @@ struct Parameter<'m> {
     tensors: &'m [String],
 }
 
-/// Parameters that differ in the numbers of their names only.
+/// Parameters that differ in the numbers of their names, and of the tensors that they are read from, only.
 struct Row<'m> {
     first: Parameter<'m>,
     names: Vec<&'m str>,
@@ -53,11 +56,12 @@ pub(super) fn text(model: &Model, named: bool) -> String {
         } = &row.first;
         let mut line = format!("  {} {shape:?} {encoding}", folded(&row.names));
         let more = tensors.len().saturating_sub(1);
-        if named {
+        // Without a checkpoint, a parameter is read from elsewhere where layers share it.
+        if named || row.from[0] != row.names[0] {
             line.push_str(&format!(" from {}", folded(&row.from)));
-        }
-        if named && more > 0 {
-            line.push_str(&format!(" and {more} more"));
+            if more > 0 {
+                line.push_str(&format!(" and {more} more"));
+            }
         }
         // Writing to a string does not fail.
         let _ = writeln!(out, "{line}");
@@ -67,11 +71,11 @@ pub(super) fn text(model: &Model, named: bool) -> String {
 
 fn rows(model: &Model) -> Vec<Row<'_>> {
     let mut rows: Vec<Row<'_>> = Vec::new();
-    let mut places: HashMap<(String, Vec<usize>, Encoding), usize> = HashMap::new();
+    let mut places: HashMap<(String, String, Vec<usize>, Encoding), usize> = HashMap::new();
     for p in all(model) {
-        let key = (numbers(p.name).0, p.shape.clone(), p.encoding);
-        let at = *places.entry(key).or_insert(rows.len());
         let from = p.tensors.first().map_or("", String::as_str);
+        let key = (numbers(p.name).0, without_digits(from), p.shape.clone(), p.encoding);
+        let at = *places.entry(key).or_insert(rows.len());
         match rows.get_mut(at) {
             Some(row) => {
                 row.names.push(p.name);
@@ -85,6 +89,19 @@ fn rows(model: &Model) -> Vec<Row<'_>> {
         }
     }
     rows
+}
+
+/// A name with `*` for each run of digits.
+fn without_digits(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c.is_ascii_digit() {
+            false => out.push(c),
+            true if out.ends_with('*') => {}
+            true => out.push('*'),
+        }
+    }
+    out
 }
 
 /// A name with `*` for the numbers that stand alone between dots, and these numbers.
@@ -103,25 +120,35 @@ fn numbers(name: &str) -> (String, Vec<usize>) {
     (parts.join("."), found)
 }
 
-/// One name for several: a range `{0..4}` where one number counts up, `*` where numbers do not; the first where more than numbers differ.
+/// One name for several: a range `{0..4}` where one number counts up, `{0,2}` where there are few, else `*`; the first where more than
+/// numbers differ.
 fn folded(names: &[&str]) -> String {
-    let [first, .., last] = names else {
+    let [first, _, ..] = names else {
         return names.concat();
     };
     if names.iter().all(|name| name == first) {
         return (*first).to_owned();
     }
-    let (pattern, from) = numbers(first);
+    let pattern = numbers(first).0;
     let all: Vec<(String, Vec<usize>)> = names.iter().map(|name| numbers(name)).collect();
     if all.iter().any(|(other, _)| *other != pattern) {
         return format!("{first} …");
     }
-    let counts = all
+    let single: Option<Vec<usize>> = all
+        .iter()
+        .map(|(_, own)| own.first().copied().filter(|_| own.len() == 1))
+        .collect();
+    let Some(single) = single else { return pattern };
+    let counts = single
         .iter()
         .enumerate()
-        .all(|(n, (_, own))| own.len() == 1 && own[0] == from[0].saturating_add(n));
-    match (counts, from.first(), numbers(last).1.first()) {
-        (true, Some(from), Some(to)) => pattern.replace('*', &format!("{{{from}..{}}}", to.saturating_add(1))),
+        .all(|(n, own)| *own == single[0].saturating_add(n));
+    match single.len() {
+        all if counts => pattern.replace('*', &format!("{{{}..{}}}", single[0], single[0].saturating_add(all))),
+        few if few <= MOST_LISTED => {
+            let listed: Vec<String> = single.iter().map(usize::to_string).collect();
+            pattern.replace('*', &format!("{{{}}}", listed.join(",")))
+        }
         _ => pattern,
     }
 }
@@ -134,7 +161,13 @@ mod tests {
     fn repeated_layers_share_a_name() {
         assert_eq!(folded(&["layers.0.mixer.w"]), "layers.0.mixer.w");
         assert_eq!(folded(&["layers.0.w", "layers.1.w", "layers.2.w"]), "layers.{0..3}.w");
-        assert_eq!(folded(&["layers.0.w", "layers.2.w"]), "layers.*.w");
+        assert_eq!(folded(&["layers.0.w", "layers.2.w"]), "layers.{0,2}.w");
+        assert_eq!(
+            folded(&[
+                "l.0.w", "l.2.w", "l.4.w", "l.6.w", "l.8.w", "l.10.w", "l.12.w", "l.14.w", "l.16.w"
+            ]),
+            "l.*.w"
+        );
         assert_eq!(folded(&["layers.0.1.w", "layers.0.2.w"]), "layers.*.*.w");
         assert_eq!(folded(&["model.embed", "model.embed"]), "model.embed");
         assert_eq!(folded(&["first.w", "second.w"]), "first.w …");

@@ -2,6 +2,7 @@
 
 use super::session::{ModelArgs, OK, Session};
 use crate::{
+    diag::{Diagnostic, Placed},
     model::Built,
     quantise::{self, Importance, Refusal, Rules},
 };
@@ -136,7 +137,7 @@ fn importance(session: &mut Session, path: &Path, built: &Built) -> Result<Impor
     let progress = session.progress(format!("reading {} tokens", tokens.len()));
     let found = Importance::of_text(built, &tokens);
     drop(progress);
-    found.map_err(|error| session.fail("eval", wrong(error.to_string())))
+    found.map_err(|error| session.report(&[Diagnostic::bare("eval", wrong(error.to_string())).help(error.help())]))
 }
 
 /// A list of ids, or the object that has it under `tokens`.

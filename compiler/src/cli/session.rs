@@ -170,7 +170,7 @@ impl Session {
     /// A failure that is in no text; gives the exit status for it.
     pub(crate) fn fail(&self, code: &'static str, message: impl ToString) -> u8 {
         self.report(&[Diagnostic::bare(code, message.to_string())]);
-        if code == "eval" { WRONG } else { FAILED }
+        FAILED
     }
 
     /// Progress and remarks on standard error.

@@ -289,13 +289,26 @@ impl Cx<'_> {
         }
         let name = &call.definition.def.name.text;
         let again = self.frames.iter().any(|f| Arc::ptr_eq(&f.definition, &call.definition));
-        let message = if again {
-            format!("`{name}` calls itself")
+        let (message, help) = if self.inlined > MAX_INLINED {
+            (
+                format!(
+                    "with this call of `{name}` the layer has more than {MAX_INLINED} calls, those inside of functions counted"
+                ),
+                "call fewer functions; one that calls itself twice doubles its calls with every level",
+            )
+        } else if again {
+            (
+                format!("`{name}` calls itself, {MAX_INLINE} calls deep and further"),
+                "functions are inlined: end the recursion by an `if` over settings, `if n == 0 then a else f(a; n = n - 1)`, after fewer calls",
+            )
         } else {
-            format!("inlining `{name}` makes this layer too large")
+            (
+                format!("calls inside of calls are {MAX_INLINE} deep here, and `{name}` would be one more"),
+                "call it where its result is needed, not inside of so many functions",
+            )
         };
         let d = Diagnostic::new("too-deep", call.at, message);
-        self.report(d.help("functions are inlined: a recursion would have no end"))
+        self.report(d.help(help))
     }
 
     fn wrong_arguments(&mut self, call: &CallOf) -> Val {

@@ -3,7 +3,7 @@
 
 use super::request::Request;
 use crate::diag::{Diagnostic, Placed};
-use seqc_ir::{Graph, Op, Value};
+use seqc_ir::{Graph, Op, OpClass, Value};
 use std::collections::BTreeMap;
 
 /// Most nodes of one layer.
@@ -18,13 +18,49 @@ pub(super) const MAX_DEPTH: usize = 3_000;
 /// Most numbers that a layer keeps from token to token, beside the caches of attention: 64 GiB of them.
 const MAX_KEPT: usize = 1 << 34;
 
+/// Most operations of a layer for one token, beside its attentions: a minute of one core. Beyond it a size is a slip, and the
+/// program would seem to stand still.
+const MAX_WORK: f64 = (1_u64 << 36) as f64;
+
 /// Most entries of a row of queries, keys or values: attention holds whole rows in registers and in the nearest memory.
 const MAX_ROW: usize = 8192;
 
 /// Refuses what no program can hold.
 pub(super) fn check(graph: &Graph, request: &Request<'_>) -> Result<(), Diagnostic> {
     rows(graph, request)?;
+    work(graph, request)?;
     kept(graph, request)
+}
+
+/// Refuses a layer that computes too much for each token.
+fn work(graph: &Graph, request: &Request<'_>) -> Result<(), Diagnostic> {
+    let computing = [OpClass::Elementwise, OpClass::Reduction, OpClass::Product];
+    let values = graph.values().into_iter();
+    let counted: Vec<(Value, f64)> = values
+        .filter(|v| computing.contains(&graph.class(*v)))
+        .map(|v| {
+            (
+                v,
+                graph.ty(v).len() as f64 * graph.reduced(v).max(graph.columns(v)) as f64,
+            )
+        })
+        .collect();
+    let total: f64 = counted.iter().map(|(_, count)| count).sum();
+    if total <= MAX_WORK {
+        return Ok(());
+    }
+    let most = counted.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
+    let (value, most) = most.map_or((String::new(), 0.0), |(v, count)| (graph.node(v).name.clone(), count));
+    let message = format!("this layer has {total:.3e} operations for each token, the maximum is {MAX_WORK:.3e}");
+    let what = if value.is_empty() {
+        "one value".to_owned()
+    } else {
+        format!("`{value}`")
+    };
+    let d = Diagnostic::new("too-large", request.layer.place, message);
+    Err(d
+        .says(format!("{what} alone takes {most:.3e} of them"))
+        .help("choose smaller sizes and ranges of index variables"))
 }
 
 /// Refuses attention with rows that are too long.

@@ -22,7 +22,7 @@ impl Importance {
     pub(crate) fn of_text(built: &Built, tokens: &[i64]) -> Result<Importance, Error> {
         if built.model.has_memory() || !built.model.is_causal() {
             let message = "importance is measured token by token: a model with an encoder, or one that reads whole sequences, has none";
-            return Err(Error::Missing(message.to_owned()));
+            return Err(Error::refused(message, "leave --importance out"));
         }
         let rows = reference::token_rows(&built.model, tokens)?;
         reference::check_range(&built.model.inputs, &built.meta.vocabularies, &rows)?;

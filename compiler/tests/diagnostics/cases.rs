@@ -117,6 +117,12 @@ pub(super) fn cases() -> Vec<(&'static str, String, String)> {
 pub(super) fn more_cases() -> Vec<(&'static str, &'static str, String)> {
     let of = |name, code, text: &str| (name, code, body(text));
     vec![
+        of("too-large-work", "too-large", "  x * sum(k < 1000000000000: x[0] * k)"),
+        (
+            "too-deep-twice",
+            "too-deep",
+            "fn f(a; n) { if n == 0 then a else f(a; n = n - 1) + f(a; n = n - 1) }\nlayer thing(x: [d]) -> [d] { f(x; n = 20) }\n".to_owned(),
+        ),
         (
             "defined-twice-built-in",
             "defined-twice",
