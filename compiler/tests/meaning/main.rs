@@ -1,5 +1,6 @@
 //! What expressions mean: small layers without parameters, computed by the evaluator and by hand.
 
+mod activations;
 mod directions;
 mod gradients;
 mod memories;
