@@ -460,3 +460,43 @@ stack:
         assert!(said.contains(says), "{tokens}: {said}");
     }
 }
+
+/// Products of an encoder are weighted by the source that it reads.
+#[test]
+fn importance_of_a_source_is_that_of_the_encoder() {
+    let dir = folder("importance-of-a-source");
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/checkpoints/t5");
+    let model = model.to_string_lossy();
+    let quantised = |tokens: &str| {
+        write(&dir.join("tokens.json"), tokens);
+        let words = [
+            "quantise",
+            &model,
+            "--type",
+            "q4_0",
+            "--importance",
+            "tokens.json",
+            "--force",
+            "-o",
+            "m.gguf",
+        ];
+        ok(&dir, &words);
+        read(&dir.join("m.gguf"))
+    };
+    let first = quantised(r#"{"tokens": [0, 5], "source": [3, 4, 5, 6]}"#);
+    assert_ne!(first, quantised(r#"{"tokens": [0, 5], "source": [9, 10]}"#));
+    assert_eq!(first, quantised(r#"{"tokens": [0, 5], "source": [3, 4, 5, 6]}"#));
+    write(&dir.join("tokens.json"), "[0, 5]");
+    let words = [
+        "quantise",
+        &model,
+        "--type",
+        "q4_0",
+        "--importance",
+        "tokens.json",
+        "-o",
+        "n.gguf",
+    ];
+    let said = refused(&dir, &words);
+    assert!(said.contains("no list `source`"), "{said}");
+}

@@ -25,7 +25,8 @@ pub(crate) struct QuantiseArgs {
     /// YAML file with types of some of them by name: `"*embed_tokens*": q6_k`
     #[arg(long, value_name = "FILE.yaml")]
     rules: Option<PathBuf>,
-    /// Tokens of a text, as `PROGRAM tokenize --json` prints them: errors count by the mean squares of what is multiplied there
+    /// Tokens of a text, as `PROGRAM tokenize --json` prints them, and under `source` those that an encoder reads: errors count by the mean
+    /// squares of what is multiplied there
     #[arg(long, value_name = "TOKENS.json")]
     importance: Option<PathBuf>,
     /// The GGUF file to write
@@ -133,18 +134,27 @@ fn importance(session: &mut Session, path: &Path, built: &Built) -> Result<Impor
     let shown = path.display();
     let wrong = |why: String| format!("--importance {shown}: {why}");
     let text = read_at_most(path, MAX_TEXT as u64).map_err(|error| session.fail("usage", wrong(error.to_string())))?;
-    let tokens = tokens(&text).map_err(|why| session.fail("usage", wrong(why)))?;
+    let read = |key: &str| tokens(&text, key).map_err(|why| session.fail("usage", wrong(why)));
+    let (tokens, source) = (read("tokens")?, read("source")?);
     let progress = session.progress(format!("reading {} tokens", tokens.len()));
-    let found = Importance::of_text(built, &tokens);
+    let found = Importance::of_text(built, &tokens, &source);
     drop(progress);
     found.map_err(|error| session.report(&[Diagnostic::bare("eval", wrong(error.to_string())).help(error.help())]))
 }
 
-/// A list of ids, or the object that has it under `tokens`.
-fn tokens(text: &[u8]) -> Result<Vec<i64>, String> {
+/// The ids under a key of an object. A list alone is that of `tokens`, which are there; others may be missing.
+fn tokens(text: &[u8], key: &str) -> Result<Vec<i64>, String> {
     let wrong = "a list of tokens is expected, as `PROGRAM tokenize --json` prints it";
     let value: Value = serde_json::from_slice(text).map_err(|error| format!("{wrong}: {error}"))?;
-    let list = value.get("tokens").unwrap_or(&value).as_array();
+    let is_main = key == "tokens";
+    let list = match value.get(key) {
+        None if !is_main => return Ok(Vec::new()),
+        None => value.as_array(),
+        Some(list) => list.as_array(),
+    };
     let ids = list.and_then(|list| list.iter().map(Value::as_i64).collect::<Option<Vec<i64>>>());
-    ids.filter(|ids| !ids.is_empty()).ok_or_else(|| wrong.to_owned())
+    ids.filter(|ids| !ids.is_empty()).ok_or_else(|| match is_main {
+        true => wrong.to_owned(),
+        false => format!("`{key}`: {wrong}"),
+    })
 }

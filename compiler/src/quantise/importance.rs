@@ -18,27 +18,49 @@ const LEAST: f64 = 1e-3;
 pub(crate) struct Importance(BTreeMap<String, Vec<f32>>);
 
 impl Importance {
-    /// Of the products of a model over a text.
-    pub(crate) fn of_text(built: &Built, tokens: &[i64]) -> Result<Importance, Error> {
-        if built.model.has_memory() || !built.model.is_causal() {
-            let message = "importance is measured token by token: a model with an encoder, or one that reads whole sequences, has none";
-            return Err(Error::refused(message, "leave --importance out"));
-        }
+    /// Of the products of a model over a text; `source` is what the encoder reads, of a model that has one.
+    pub(crate) fn of_text(built: &Built, tokens: &[i64], source: &[i64]) -> Result<Importance, Error> {
         let rows = reference::token_rows(&built.model, tokens)?;
-        reference::check_range(&built.model.inputs, &built.meta.vocabularies, &rows)?;
-        let mut watched = backend::canonical(&built.model);
-        let tensors = watch(&mut watched);
-        let mut sums: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-        let mut evaluator = reference::evaluator_of(built, &watched)?;
-        for row in &rows {
-            let results = evaluator.step(row)?;
-            for (names, vector) in tensors.iter().zip(&results) {
-                names
-                    .iter()
-                    .for_each(|name| add_squares(sums.entry(name).or_default(), vector));
+        let memory = match (built.model.has_memory(), source) {
+            (true, []) => {
+                let help = "give the tokens of both: {\"tokens\": [1, 2], \"source\": [3, 4]}";
+                return Err(Error::refused(
+                    "the model has an encoder, and there is no list `source` for it to read",
+                    help,
+                ));
             }
+            (false, []) => Vec::new(),
+            _ => reference::memory_token_rows(&built.model, source)?,
+        };
+        reference::check_range(&built.model.inputs, &built.meta.vocabularies, &rows)?;
+        reference::check_range(&built.model.memory.inputs, &built.meta.memory_vocabularies, &memory)?;
+        let mut model = backend::canonical(&built.model);
+        let watched = watch(&mut model);
+        let mut sums: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        let mut add = |names: &[String], vector: &Tensor| {
+            for name in names {
+                add_squares(sums.entry(name.clone()).or_default(), vector);
+            }
+        };
+        let mut evaluator = reference::evaluator_of(built, &model)?;
+        for streams in evaluator.remember(&memory)? {
+            watched
+                .of_memory
+                .iter()
+                .for_each(|(names, stream)| add(names, &streams[*stream]));
         }
-        let shares = sums.into_iter().map(|(name, sums)| (name.to_owned(), shares(&sums)));
+        let results = match model.is_causal() {
+            true => evaluator.steps(&rows)?,
+            false => evaluator.run_whole(&rows)?,
+        };
+        for row in &results {
+            watched
+                .of_tokens
+                .iter()
+                .zip(row)
+                .for_each(|(names, vector)| add(names, vector));
+        }
+        let shares = sums.into_iter().map(|(name, sums)| (name, shares(&sums)));
         Ok(Importance(shares.collect()))
     }
 
@@ -49,8 +71,17 @@ impl Importance {
     }
 }
 
-/// Makes what products with parameters read the outputs of a model; gives the tensors of each of them.
-fn watch(model: &mut Model) -> Vec<Vec<String>> {
+/// Where what products read is found, and the tensors of their matrices.
+#[derive(Debug, Default)]
+struct Watched {
+    /// For each output of the model.
+    of_tokens: Vec<Vec<String>>,
+    /// With the number of a stream of the memory.
+    of_memory: Vec<(Vec<String>, usize)>,
+}
+
+/// Makes what products with parameters read the outputs of a model, or streams of its memory.
+fn watch(model: &mut Model) -> Watched {
     let inside = |call: usize| model.clocked.iter().any(|part| part.calls.contains(&call));
     let token: Vec<bool> = (0..model.calls.len()).map(|call| !inside(call)).collect();
     let mut watched = vec![Vec::new(); model.kinds.len()];
@@ -69,21 +100,26 @@ fn watch(model: &mut Model) -> Vec<Vec<String>> {
             }
         }
     }
-    let mut tensors = Vec::new();
+    let mut found = Watched::default();
     model.outputs.clear();
     for n in 0..model.calls.len() {
         for param in &watched[model.calls[n].kind.0 as usize] {
             let stream = model.new_stream();
             model.calls[n].results.push(stream);
+            let names = model.calls[n].params[*param].tensors.iter();
+            let names = names.map(|name| base(name).to_owned()).collect();
             // What runs at some tokens only has no values at the others.
-            if token[n] {
-                let names = model.calls[n].params[*param].tensors.iter();
-                tensors.push(names.map(|name| base(name).to_owned()).collect());
-                model.outputs.push((format!("watched{}", tensors.len()), stream));
+            if n < model.memory.calls {
+                found.of_memory.push((names, stream.0 as usize));
+            } else if token[n] {
+                found.of_tokens.push(names);
+                model
+                    .outputs
+                    .push((format!("watched{}", found.of_tokens.len()), stream));
             }
         }
     }
-    tensors
+    found
 }
 
 /// Adds the squares of a vector, or of several.

@@ -100,8 +100,9 @@ impl ModelEvaluator {
         self.calls.iter_mut().for_each(|c| c.evaluator.set_prompt(tokens));
     }
 
-    /// Reads the memory, before the first token: `rows[n]` are the inputs of row `n`, in the order of its inputs.
-    pub fn remember(&mut self, rows: &[Vec<Tensor>]) -> Result<(), EvalError> {
+    /// Reads the memory, before the first token: `rows[n]` are the inputs of row `n`, in the order of its inputs. Gives what all streams
+    /// have at each row, by their numbers.
+    pub fn remember(&mut self, rows: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError> {
         let mut all = self.streams(&self.memory.inputs, rows)?;
         let (of_memory, of_tokens) = self.calls.split_at_mut(self.memory.calls);
         of_memory.iter().try_for_each(|call| call.run_whole(&mut all))?;
@@ -109,7 +110,7 @@ impl ModelEvaluator {
             let args = call.args(&all);
             call.evaluator.remember(&args);
         }
-        Ok(())
+        Ok(all)
     }
 
     /// Forgets all tokens, and the memory.
