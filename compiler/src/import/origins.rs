@@ -90,6 +90,13 @@ impl Origins {
             {
                 d.message = format!("{name}: {}", d.message);
             }
+            if d.help.is_empty() && d.code == "missing-tensor" && !is_written {
+                d.help.push(
+                    "the family takes the tensor by this name: is the checkpoint whole, and of this family? \
+                     `--family FAMILY.yaml` describes one with other names"
+                        .to_owned(),
+                );
+            }
             // Nobody can open a model that is not written.
             let is_lost = |label: &Label| is_here(label) && matches!(self.from(label), Some(From::Named(_)));
             d.labels.retain(|label| is_written || !is_lost(label));
