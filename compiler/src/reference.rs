@@ -1,6 +1,12 @@
 //! The reference: a model computed by the evaluator, in double precision, from the checkpoint's numbers.
 
-use crate::{backend, model::Built, random};
+use crate::{
+    backend,
+    diag::{Diagnostic, Placed},
+    model::Built,
+    random,
+    source::Place,
+};
 use seqc_checkpoint::Checkpoint;
 use seqc_formats::Encoding;
 use seqc_ir::{
@@ -18,6 +24,12 @@ pub enum Error {
     /// A checkpoint or input file.
     #[error(transparent)]
     Checkpoint(#[from] seqc_checkpoint::Error),
+    /// Random weights of another type than f32.
+    #[error("random weights are evaluated as f32 only")]
+    TypedRandom {
+        /// Where the model says so.
+        place: Option<Place>,
+    },
     /// Something is missing or out of bounds.
     #[error("{message}")]
     Refused {
@@ -42,8 +54,21 @@ impl Error {
             Error::Checkpoint(_) => {
                 "compare the file with the one that was meant; fetch or write it again where it is damaged"
             }
+            Error::TypedRandom { .. } => {
+                "leave `type` out, or write the weights to a file first: `seqc init`, then `seqc quantise`"
+            }
             Error::Refused { help, .. } => help,
         }
+    }
+
+    /// The message of a command.
+    pub(crate) fn diagnostic(&self) -> Diagnostic {
+        let message = self.to_string();
+        let d = match self {
+            Error::TypedRandom { place: Some(place) } => Diagnostic::new("eval", *place, message),
+            _ => Diagnostic::bare("eval", message),
+        };
+        d.help(self.help())
     }
 }
 
@@ -73,13 +98,9 @@ pub(crate) fn evaluator_of(built: &Built, model: &Model) -> Result<ModelEvaluato
                             .iter()
                             .any(|k| k.encodings.iter().any(|e| *e != Encoding::F32)) =>
                     {
-                        return Err(Error::refused(
-                            format!(
-                                "{}: `weights.type`: random weights are evaluated as f32 only",
-                                built.inputs[0].display()
-                            ),
-                            "leave `type` out of `weights`, or write the weights to a file first: `seqc init`, then `seqc quantise`",
-                        ));
+                        let ty = built.document.weights.as_ref().and_then(|weights| weights.ty.as_ref());
+                        let place = ty.map(|ty| Place::new(built.file, ty.span));
+                        return Err(Error::TypedRandom { place });
                     }
                     (None, Some(seed)) => random::parameter(&source.tensors[0], &shape, seed),
                     (None, None) => {

@@ -1,10 +1,7 @@
 //! `seqc eval`: what a model means, computed slowly and exactly.
 
 use super::session::{ModelArgs, Session};
-use crate::{
-    diag::{Diagnostic, Placed},
-    reference::{self, Given, Output},
-};
+use crate::reference::{self, Given, Output};
 use clap::Args;
 use seqc_checkpoint::output;
 use seqc_ir::{Model, eval::Tensor};
@@ -75,7 +72,7 @@ pub(crate) fn eval(session: &mut Session, args: &EvalArgs) -> u8 {
     });
     let outputs = match outputs {
         Ok(outputs) => outputs,
-        Err(e) => return session.report(&[Diagnostic::bare("eval", e.to_string()).help(e.help())]),
+        Err(e) => return session.report(&[e.diagnostic()]),
     };
     session.write(&args.output, &inputs, &file(&outputs, args.f64))
 }

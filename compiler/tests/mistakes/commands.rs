@@ -126,6 +126,20 @@ pub(super) const MISTAKES: &[(&str, &[&str], &str)] = &[
         &["import", "tiny", "--family", "unfinished.yaml", "-o", "m.yaml"],
         "unfinished.yaml:3:15",
     ),
+    (
+        "eval-of-random-weights-of-a-type",
+        &[
+            "eval",
+            "model.yaml",
+            "--set",
+            "weights.type=bf16",
+            "--tokens",
+            "1",
+            "-o",
+            "y",
+        ],
+        "random weights",
+    ),
     ("import-of-nothing", &["import", "nowhere", "-o", "m.yaml"], "nowhere"),
 ];
 
