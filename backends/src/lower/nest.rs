@@ -5,17 +5,14 @@ use super::{
     cx::Cx,
     elementwise::to_memory,
     expr::{Coords, ExprLowering},
-    rows_of_sums::reduces_rows,
+    rows_of_sums::Loops,
     space::Axis,
     table,
     tile_of_sums::Tile,
 };
-use crate::{
-    kernel::{Cmp, Func, Ty, Val},
-    schedule::loops,
-};
+use crate::kernel::{Cmp, Func, Ty, Val};
 use seqc_passes::{
-    affine::{AffineExpr, Stride, delinearise},
+    affine::{AffineExpr, Stride, delinearise, linearise},
     plan::{Nest, held},
 };
 use std::ops::Range;
@@ -62,22 +59,19 @@ fn entries(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, portion: 
     }
     let mut exprs = ExprLowering::new(cx, token);
     exprs.into.push(nest.into);
-    let flat = matches!(portion, Portion::Entries { .. }) || loops(cx.layer.machine(), &sizes).len() < sizes.len();
+    let loops = Loops::new(cx, nest);
     let (range, rows) = match portion {
         Portion::All => (None, None),
         Portion::Outermost(range) => (Some(range), None),
         Portion::Entries { range, rows } => (Some(range), Some(rows)),
     };
-    let body = Body {
-        cx,
-        nest,
-        by_rows: reduces_rows(cx, nest),
-        sizes: if flat { vec![sizes.iter().product()] } else { sizes },
-        flat,
-        rows,
-        tile: Tile::ONE,
+    // Results of a part of the rows of a matrix are a part of all entries.
+    let loops = Loops {
+        shape: if rows.is_some() { sizes } else { loops.shape },
+        flat: rows.is_some() || loops.flat,
+        ..loops
     };
-    body.tiled(&exprs).descend(&mut exprs, f, 0, range);
+    Body::new(cx, nest, loops, rows).descend(&mut exprs, f, 0, range);
 }
 
 /// Computes the part of a stored value that belongs to one head: index `head` of its first axis.
@@ -95,20 +89,18 @@ fn head_entries(cx: &Cx<'_>, f: &mut Func, token: Val, nest: &Nest, head: Val) {
     let mut exprs = ExprLowering::new(cx, Some(token));
     exprs.into.push(nest.into);
     exprs.space.push(Axis::At(head), sizes[0]);
-    let body = Body {
-        cx,
-        nest,
-        by_rows: reduces_rows(cx, nest),
-        sizes,
+    let own = Loops::new(cx, nest);
+    let loops = Loops {
+        shape: sizes,
         flat: false,
-        rows: None,
-        tile: Tile::ONE,
+        ..own
     };
+    let body = Body::new(cx, nest, loops, None);
     if body.sizes.len() == 1 {
         let coords = ExprLowering::identity(1);
         return body.entries(&mut exprs, f, &[coords]);
     }
-    body.tiled(&exprs).descend(&mut exprs, f, 1, None);
+    body.descend(&mut exprs, f, 1, None);
 }
 
 /// How many entries one step of the innermost loop computes.
@@ -124,40 +116,48 @@ enum Width {
 struct Body<'b, 'a> {
     cx: &'b Cx<'a>,
     nest: &'b Nest,
-    /// Lanes are those of sums, one entry after another.
-    by_rows: bool,
+    loops: Loops,
     /// Sizes of the loops.
     sizes: Vec<usize>,
-    /// One loop runs over all axes.
-    flat: bool,
     /// Rows of the matrix of whose results a part is computed.
     rows: Option<usize>,
     tile: Tile,
 }
 
-impl Body<'_, '_> {
-    /// The same in tiles, where sums are long.
-    fn tiled(self, exprs: &ExprLowering<'_, '_>) -> Self {
-        let tile = match self.flat {
-            true => Tile::ONE,
-            false => Tile::new(exprs, self.nest.value, &self.sizes, self.by_rows),
-        };
-        Body { tile, ..self }
+impl<'b, 'a> Body<'b, 'a> {
+    fn new(cx: &'b Cx<'a>, nest: &'b Nest, loops: Loops, rows: Option<usize>) -> Body<'b, 'a> {
+        Body {
+            cx,
+            nest,
+            sizes: loops.sizes(),
+            tile: Tile::new(&loops, cx.lanes()),
+            loops,
+            rows,
+        }
     }
+}
 
+impl Body<'_, '_> {
     /// Indices of the value's axes inside the loops, for each of some entries of a tile.
     fn coords(&self, exprs: &ExprLowering<'_, '_>, entries: usize) -> Vec<Coords> {
-        let sizes = self.cx.graph().ty(self.nest.value).sizes();
-        if self.flat {
-            return vec![delinearise(&AffineExpr::axis(0), &sizes, &exprs.space.sizes)];
+        let (shape, own) = (&self.loops.shape, self.cx.graph().ty(self.nest.value).rank());
+        if self.loops.flat {
+            let entry = AffineExpr::axis(0);
+            return match own == shape.len() {
+                true => vec![delinearise(&entry, shape, &exprs.space.sizes)],
+                false => vec![vec![entry]],
+            };
         }
         let Tile { axis, stride, .. } = self.tile;
         let entry = |n: usize| {
-            let mut coords = ExprLowering::identity(sizes.len());
+            let mut coords = ExprLowering::identity(shape.len());
             if n > 0 {
                 coords[axis] = coords[axis].plus(&AffineExpr::constant((n * stride) as i64));
             }
-            coords
+            match own == shape.len() {
+                true => coords,
+                false => vec![linearise(&coords, shape)],
+            }
         };
         (0..entries).map(entry).collect()
     }
@@ -233,7 +233,7 @@ impl Body<'_, '_> {
         let (lo, hi) = (range.start, range.end);
         let entries = of.entries;
         let along = self.tile.runs_along(of.depth) && entries > 1;
-        if self.by_rows {
+        if self.loops.by_rows {
             let step = if along { entries } else { 1 };
             return f.for_each(lo, hi, step as i64, |f, i| self.step(exprs, f, of, Width::Entry, i));
         }

@@ -4,12 +4,14 @@ use super::{
     attend,
     chunked::{self, ByTokens},
     cx::Cx,
-    governed, long_conv, nest, products, round, scan,
+    governed, long_conv, nest, products, round,
+    rows_of_sums::Loops,
+    scan,
     tokens::{Tokens, on_first_thread},
 };
 use crate::{
     kernel::{Func, Val},
-    schedule::{Threads, loops, waves},
+    schedule::{Threads, waves},
 };
 use seqc_ir::{StateId, Value};
 use seqc_passes::plan::{Kernel, Nest};
@@ -231,8 +233,7 @@ fn one_token(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], t: Val) {
         }
         match wave.threads {
             Threads::All => {
-                let sizes = cx.graph().ty(wave.nests[0].value).sizes();
-                let loops = loops(machine, &sizes);
+                let loops = Loops::new(cx, &wave.nests[0]).sizes();
                 let step = if loops.len() == 1 { i64::from(cx.lanes()) } else { 1 };
                 let size = f.i64(loops[0] as i64);
                 let mine = f.team_range(cx.args.team(), size, step);

@@ -3,11 +3,13 @@
 //! A sum of products waits for the one before: with one accumulator that takes as long as eight additions. So some vectors of results
 //! have their accumulators side by side; what their terms share is read once.
 
-use super::expr::{Coords, ExprLowering};
+use super::{
+    expr::{Coords, ExprLowering},
+    rows_of_sums::Loops,
+};
 use crate::kernel::Func;
 use seqc_ir::{Op, OpClass, Value};
 use seqc_passes::affine::operand_entries;
-use std::collections::HashSet;
 
 /// Accumulators of a tile: multiplications with additions that are under way at the same time on common processors.
 const ACCUMULATORS: usize = 8;
@@ -31,17 +33,14 @@ impl Tile {
         stride: 1,
     };
 
-    /// The tile of the loops over a value, of these sizes. `by_rows` holds where lanes are those of sums.
-    pub(super) fn new(exprs: &ExprLowering<'_, '_>, v: Value, sizes: &[usize], by_rows: bool) -> Tile {
-        let Some(last) = sizes.len().checked_sub(1) else {
+    /// The tile of some loops, of vectors of so many lanes.
+    pub(super) fn new(loops: &Loops, lanes: u32) -> Tile {
+        let (sizes, lanes) = (&loops.shape, lanes as usize);
+        let Some(last) = sizes.len().checked_sub(1).filter(|_| loops.long_sums && !loops.flat) else {
             return Tile::ONE;
         };
-        if !exprs.has_long_sum(v) {
-            return Tile::ONE;
-        }
-        let lanes = exprs.lanes as usize;
         let vectors = sizes[last] / lanes;
-        let [axis, stride, most] = match by_rows {
+        let [axis, stride, most] = match loops.by_rows {
             true => [last, 1, sizes[last]],
             // Rows that are short stand below each other in a tile.
             false if last > 0 && vectors < ACCUMULATORS => [last - 1, 1, sizes[last - 1]],
@@ -63,25 +62,6 @@ impl Tile {
 }
 
 impl ExprLowering<'_, '_> {
-    /// Whether a value is computed from sums that are not written out.
-    fn has_long_sum(&self, v: Value) -> bool {
-        let graph = self.cx.graph();
-        let (mut seen, mut work) = (HashSet::new(), vec![v]);
-        while let Some(v) = work.pop() {
-            if !seen.insert(v) || self.is_read(v) {
-                continue;
-            }
-            let class = graph.class(v);
-            if class == OpClass::Reduction && self.is_long(v) {
-                return true;
-            }
-            if class == OpClass::Elementwise || class == OpClass::Index {
-                work.extend(graph.operands(v));
-            }
-        }
-        false
-    }
-
     fn is_long(&self, sum: Value) -> bool {
         self.cx.graph().reduced(sum) > self.cx.layer.machine().short_reduction
     }
