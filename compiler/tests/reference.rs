@@ -47,12 +47,11 @@ fn difference(dir: &Path) -> f64 {
     };
     let imported =
         import::import(request, &mut sources).unwrap_or_else(|d| panic!("{}: {}", dir.display(), d[0].message));
-    assert!(
-        imported.warnings.is_empty(),
-        "{}: {:?}",
-        dir.display(),
-        imported.warnings
-    );
+    // Tiny vocabularies, of configurations that still name the end of the published one.
+    let of_vocabulary = |message: &str| message.contains("the vocabulary has the ids from");
+    let warnings = imported.warnings.iter().filter(|d| !of_vocabulary(&d.message));
+    let warnings: Vec<_> = warnings.collect();
+    assert!(warnings.is_empty(), "{}: {warnings:?}", dir.display());
     let built = model::read_text(&output, imported.text, &mut sources, &ReadOptions::default())
         .unwrap_or_else(|d| panic!("{}: {}", dir.display(), d[0].message));
     let expected = Checkpoint::open(dir.join("expected.safetensors")).unwrap_or_else(|e| panic!("{e}"));
