@@ -350,22 +350,16 @@ class Session:
         return "".join(part.text for part in self.generate(**request))
 
 
-def _rows_of(values, stream):
-    """An array of a stream with a row for each token; a row alone is that of one."""
-    array, shape = _library.numbers(values, stream.dtype), tuple(stream.shape)
-    if array.shape == shape:
-        return array[np.newaxis]
-    if array.ndim == 0 or array.shape[1:] != shape:
-        wanted = ", ".join(["tokens", *map(str, shape)])
-        raise InputError(f"`{stream.name}` is an array of ({wanted}), not of {array.shape}")
-    return array
-
-
 def _rows(streams, inputs, reader):
     """Arrays of these streams, with one row for each token, how many rows they have, and where they are."""
     if len(inputs) != len(streams):
         raise InputError(f"{len(inputs)} inputs are given, the {reader} reads {len(streams)}")
-    arrays = [_rows_of(values, stream) for values, stream in zip(inputs, streams)]
+    arrays = []
+    for values, stream in zip(inputs, streams):
+        array, wanted = _library.rows(values, stream), ", ".join(["tokens", *map(str, stream.shape)])
+        if array is None:
+            raise InputError(f"`{stream.name}` is an array of ({wanted}), not of {np.shape(values)}")
+        arrays.append(array)
     count = len(arrays[0]) if arrays else 0
     if any(len(array) != count for array in arrays):
         raise InputError("all inputs have as many rows")

@@ -172,6 +172,14 @@ def numbers(values, dtype):
     return np.ascontiguousarray(array, dtype=dtype)
 
 
+def rows(values, stream):
+    """An array of a stream with a row for each token, of a row alone that of one; None where the shape is another one."""
+    array, shape = numbers(values, stream.dtype), tuple(stream.shape)
+    if array.shape == shape:
+        return array[np.newaxis]
+    return array if array.ndim > 0 and array.shape[1:] == shape else None
+
+
 def count(number):
     """A number of tokens, of which ctypes would take the last 64 bits."""
     if not 0 <= operator.index(number) < 1 << 64:
