@@ -1,7 +1,10 @@
 //! Puts a graph into the form that plans expect: reals beside attention, no delays of what never changes.
 //! Does not change what is computed; does not make anything faster.
 
-use crate::{Law, recurrence::recurrences};
+use crate::{
+    Law,
+    recurrence::{is_summed, recurrences},
+};
 use seqc_ir::{BinaryOp, Elem, Graph, IndexExpr, Op, OpClass, Stage, StateId, Ty, Value};
 use std::collections::HashSet;
 
@@ -65,47 +68,39 @@ pub fn delays_of_states(graph: &mut Graph) {
     }
     let cycles = graph.cycles();
     for v in graph.values() {
-        if *graph.op(v) != (Op::Delay { steps: 1 }) || graph.ty(v).rank() < 2 || !is_summed(graph, v) {
+        if *graph.op(v) != (Op::Delay { steps: 1 }) || graph.ty(v).rank() < 2 {
             continue;
         }
-        let source = graph.operands(v)[0];
-        let state = graph.states.iter().position(|state| state.next == Some(source));
-        if state.is_some_and(|n| cycles.states[n].is_some()) {
-            let before = previous(graph, source);
+        let state = state_of(graph, graph.operands(v)[0]);
+        let Some(state) = state.filter(|s| cycles.states[s.0 as usize].is_some()) else {
+            continue;
+        };
+        let kept = |v: Value| state_of(graph, v).map(|_| false);
+        if kept(v).unwrap_or_else(|| is_summed(graph, v, &kept)) {
+            let before = graph.prev(state);
             graph.replace(v, before);
         }
     }
 }
 
-/// Whether a value is read through reductions alone, entry by entry otherwise.
-fn is_summed(graph: &Graph, v: Value) -> bool {
-    let kept = graph.outputs.iter().any(|(_, output)| *output == v) || graph.states.iter().any(|s| s.next == Some(v));
-    !kept
-        && graph.users(v).into_iter().all(|user| match graph.class(user) {
-            OpClass::Reduction => true,
-            OpClass::Elementwise | OpClass::Index => is_summed(graph, user),
-            OpClass::Leaf | OpClass::Concat | OpClass::Lookup | OpClass::Product | OpClass::Lag | OpClass::Sequence => {
-                false
-            }
-        })
+/// The state whose next value this is.
+fn state_of(graph: &Graph, v: Value) -> Option<StateId> {
+    let at = graph.states.iter().position(|state| state.next == Some(v))?;
+    Some(StateId(at as u32))
 }
 
 /// The value of the previous token: of the state that has it, or of a new one.
 fn previous(graph: &mut Graph, v: Value) -> Value {
-    let known = graph.states.iter().position(|state| state.next == Some(v));
-    let state = known.map_or_else(
-        || {
-            let name = if let Op::Prev(s) = graph.op(v) {
-                graph.states[s.0 as usize].name.clone()
-            } else {
-                graph.node(v).name.clone()
-            };
-            let state = graph.add_state(format!("{name}_before"), graph.ty(v).clone());
-            graph.set_next(state, v);
-            state
-        },
-        |n| StateId(n as u32),
-    );
+    let state = state_of(graph, v).unwrap_or_else(|| {
+        let name = if let Op::Prev(s) = graph.op(v) {
+            graph.states[s.0 as usize].name.clone()
+        } else {
+            graph.node(v).name.clone()
+        };
+        let state = graph.add_state(format!("{name}_before"), graph.ty(v).clone());
+        graph.set_next(state, v);
+        state
+    });
     graph.prev(state)
 }
 

@@ -36,6 +36,20 @@ impl Recurrence {
     }
 }
 
+/// Whether what reads a value does so through reductions alone, entry by entry otherwise; no result is made of it directly. `known` says of
+/// some readers whether they do.
+pub(crate) fn is_summed(graph: &Graph, v: Value, known: &dyn Fn(Value) -> Option<bool>) -> bool {
+    let given = graph.outputs.iter().any(|(_, output)| *output == v);
+    let sums = |user: Value| match graph.class(user) {
+        OpClass::Reduction => true,
+        OpClass::Elementwise | OpClass::Index => known(user).unwrap_or_else(|| is_summed(graph, user, known)),
+        OpClass::Leaf | OpClass::Concat | OpClass::Lookup | OpClass::Product | OpClass::Lag | OpClass::Sequence => {
+            known(user).unwrap_or(false)
+        }
+    };
+    !given && graph.users(v).into_iter().all(sums)
+}
+
 /// Classes of recurrences (see the user documentation of `seqc explain`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {

@@ -96,7 +96,9 @@ impl ExprLowering<'_, '_> {
         if total <= self.cx.layer.machine().short_reduction {
             return self.written_out(f, reduction, entries, init, body);
         }
-        self.loops(f, reduction, entries, init, body)
+        self.loops(f, sizes, entries, init, &mut |exprs, f, inner, sums| {
+            exprs.with_terms(f, reduction, inner, sums, body)
+        })
     }
 
     /// Unrolled.
@@ -146,25 +148,24 @@ impl ExprLowering<'_, '_> {
         sums.map(|(sum, term)| reduction.combine(f, sum, term)).collect()
     }
 
-    /// Nested loops, one for each axis.
+    /// Nested loops, one for each axis; `step` adds to the reductions inside of all of them.
     fn loops(
         &mut self,
         f: &mut Func,
-        reduction: Reduction<'_>,
+        sizes: &[usize],
         entries: &[Coords],
         init: Vec<Val>,
-        body: Term<'_, Self>,
+        step: Step<'_, Self>,
     ) -> Vec<Val> {
-        let Some((size, rest)) = reduction.sizes.split_first() else {
-            return self.with_terms(f, reduction, entries, init, body);
+        let Some((size, rest)) = sizes.split_first() else {
+            return step(self, f, entries, init);
         };
         let depth = self.space.axes.len();
-        let (low, high, step) = (f.i64(0), f.i64(*size as i64), f.i64(1));
-        f.for_loop(low..high, step, &init, |f, i, sums| {
+        let (low, high, one) = (f.i64(0), f.i64(*size as i64), f.i64(1));
+        f.for_loop(low..high, one, &init, |f, i, sums| {
             let axis = self.space.push(Axis::At(i), *size);
             self.enter();
-            let inner = inside(entries, &[axis]);
-            let sums = self.loops(f, reduction.over(rest), &inner, sums.to_vec(), body);
+            let sums = self.loops(f, rest, &inside(entries, &[axis]), sums.to_vec(), step);
             self.leave();
             self.space.truncate(depth);
             sums
@@ -179,46 +180,17 @@ impl ExprLowering<'_, '_> {
         entries: &[Coords],
         body: Term<'_, Self>,
     ) -> Vec<Val> {
+        let (outer, last) = reduction.sizes.split_at(reduction.sizes.len() - 1);
         let wide = Reduction {
             ty: register_of(reduction.ty, self.lanes),
+            sizes: last,
             ..reduction
         };
-        let init = neutral(f, wide.op, wide.ty);
-        let (outer, last) = reduction.sizes.split_at(reduction.sizes.len() - 1);
-        let sums = self.rows(
-            f,
-            [wide.over(outer), wide.over(last)],
-            entries,
-            vec![init; entries.len()],
-            body,
-        );
+        let init = vec![neutral(f, wide.op, wide.ty); entries.len()];
+        let sums = self.loops(f, outer, entries, init, &mut |exprs, f, inner, sums| {
+            exprs.lanes_of_row(f, wide, inner, sums, body)
+        });
         sums.into_iter().map(|sum| self.together(f, reduction, sum)).collect()
-    }
-
-    /// Loops over the outer axes of a reduction, and in vectors over the last one.
-    fn rows(
-        &mut self,
-        f: &mut Func,
-        of: [Reduction<'_>; 2],
-        entries: &[Coords],
-        init: Vec<Val>,
-        body: Term<'_, Self>,
-    ) -> Vec<Val> {
-        let [outer, last] = of;
-        let Some((size, rest)) = outer.sizes.split_first() else {
-            return self.lanes_of_row(f, last, entries, init, body);
-        };
-        let depth = self.space.axes.len();
-        let (low, high, step) = (f.i64(0), f.i64(*size as i64), f.i64(1));
-        f.for_loop(low..high, step, &init, |f, i, sums| {
-            let axis = self.space.push(Axis::At(i), *size);
-            self.enter();
-            let inner = inside(entries, &[axis]);
-            let sums = self.rows(f, [outer.over(rest), last], &inner, sums.to_vec(), body);
-            self.leave();
-            self.space.truncate(depth);
-            sums
-        })
     }
 
     /// The last axis, in vectors: each lane of a result reduces the terms in that lane.
@@ -300,6 +272,9 @@ fn inside(entries: &[Coords], axes: &[usize]) -> Vec<Coords> {
 /// Writes the term at some indices, of the axes that are not reduced and then of those that are.
 type Term<'b, E> = &'b mut dyn FnMut(&mut E, &mut Func, &Coords) -> Val;
 
+/// Adds to reductions at some indices.
+type Step<'b, E> = &'b mut dyn FnMut(&mut E, &mut Func, &[Coords], Vec<Val>) -> Vec<Val>;
+
 /// What is reduced: terms of an element type, over axes of these sizes.
 struct Reduced<'s> {
     op: ReduceOp,
@@ -315,12 +290,7 @@ struct Reduction<'s> {
     sizes: &'s [usize],
 }
 
-impl<'s> Reduction<'s> {
-    /// The same over other axes.
-    fn over(self, sizes: &'s [usize]) -> Reduction<'s> {
-        Reduction { sizes, ..self }
-    }
-
+impl Reduction<'_> {
     fn combine(self, f: &mut Func, sum: Val, term: Val) -> Val {
         let term = match (sum.ty, term.ty) {
             (Ty::V(n, _), Ty::S(_)) => f.splat(term, n),

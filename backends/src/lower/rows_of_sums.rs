@@ -57,6 +57,11 @@ fn leaves(cx: &Cx<'_>, nest: &Nest, v: Value) -> Vec<Leaf> {
     (Walk { graph, stop: &stop }).leaves(v)
 }
 
+/// Whether a value is a sum that is not written out.
+pub(super) fn is_long(cx: &Cx<'_>, v: Value) -> bool {
+    cx.graph().class(v) == OpClass::Reduction && cx.graph().reduced(v) > cx.layer.machine().short_reduction
+}
+
 /// Whether a value is computed from sums that are not written out.
 fn has_long_sum(cx: &Cx<'_>, nest: &Nest, v: Value) -> bool {
     let graph = cx.graph();
@@ -66,7 +71,7 @@ fn has_long_sum(cx: &Cx<'_>, nest: &Nest, v: Value) -> bool {
             continue;
         }
         let class = graph.class(v);
-        if class == OpClass::Reduction && graph.reduced(v) > cx.layer.machine().short_reduction {
+        if is_long(cx, v) {
             return true;
         }
         if class == OpClass::Elementwise || class == OpClass::Index {

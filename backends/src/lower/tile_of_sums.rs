@@ -5,10 +5,10 @@
 
 use super::{
     expr::{Coords, ExprLowering},
-    rows_of_sums::Loops,
+    rows_of_sums::{Loops, is_long},
 };
 use crate::kernel::Func;
-use seqc_ir::{Op, OpClass, Value};
+use seqc_ir::{Op, Value};
 use seqc_passes::affine::operand_entries;
 
 /// Accumulators of a tile: multiplications with additions that are under way at the same time on common processors.
@@ -62,10 +62,6 @@ impl Tile {
 }
 
 impl ExprLowering<'_, '_> {
-    fn is_long(&self, sum: Value) -> bool {
-        self.cx.graph().reduced(sum) > self.cx.layer.machine().short_reduction
-    }
-
     /// The outermost sums that a value at some indices is computed from, and that are not written out.
     fn long_sums(&self, v: Value, coords: &Coords) -> Vec<(Value, Coords)> {
         let graph = self.cx.graph();
@@ -74,7 +70,7 @@ impl ExprLowering<'_, '_> {
             if found.contains(&(v, coords.clone())) || self.known(v, &coords).is_some() || self.is_read(v) {
                 continue;
             }
-            if graph.class(v) == OpClass::Reduction && self.is_long(v) {
+            if is_long(self.cx, v) {
                 found.push((v, coords));
             } else {
                 work.extend(operand_entries(graph, v, &coords, &self.space.sizes).unwrap_or_default());

@@ -3,6 +3,17 @@
 use super::{folder, ok, read, refused, write};
 use std::path::Path;
 
+/// Reads the quantised weights.
+const QUANTISED: &[&str] = &["--set", "weights.file=m.gguf"];
+
+/// What `m.yaml` gives for some tokens.
+fn logits(dir: &Path, tokens: &str, set: &[&str]) -> Vec<f32> {
+    let words = ["eval", "m.yaml", "--tokens", tokens, "-o", "y.st"];
+    ok(dir, &[&words, set].concat());
+    let file = seqc_checkpoint::Checkpoint::open(dir.join("y.st")).unwrap_or_else(|e| panic!("{e}"));
+    file.get("logits").and_then(|y| y.to_f32().ok()).unwrap_or_default()
+}
+
 /// Each matrix has the type that was asked for, or a similar one where its rows are no whole blocks of that; what the model computes
 /// stays near.
 #[test]
@@ -50,15 +61,7 @@ stack:
     for line in types {
         assert!(found.contains(line), "{line} in\n{found}");
     }
-    let logits = |set: &[&str]| {
-        ok(
-            &dir,
-            &[&["eval", "m.yaml", "--tokens", "1,2,3", "-o", "y.st"], set].concat(),
-        );
-        let file = seqc_checkpoint::Checkpoint::open(dir.join("y.st")).unwrap_or_else(|e| panic!("{e}"));
-        file.get("logits").and_then(|y| y.to_f32().ok()).unwrap_or_default()
-    };
-    let (full, small) = (logits(&[]), logits(&["--set", "weights.file=m.gguf"]));
+    let (full, small) = (logits(&dir, "1,2,3", &[]), logits(&dir, "1,2,3", QUANTISED));
     let square = |numbers: Vec<f32>| numbers.iter().map(|x| x * x).sum::<f32>();
     let off = square(full.iter().zip(&small).map(|(a, b)| a - b).collect());
     assert!(off < 0.01 * square(full), "off by {off}");
@@ -90,13 +93,7 @@ stack:
     write(&dir.join("m.yaml"), model);
     ok(&dir, &["init", "m.yaml", "-o", "m.safetensors"]);
     write(&dir.join("rules.yaml"), "\"embed*\": bf16\n");
-    let logits = |set: &[&str]| {
-        let words = ["eval", "m.yaml", "--tokens", "5", "-o", "y.st"];
-        ok(&dir, &[&words, set].concat());
-        let file = seqc_checkpoint::Checkpoint::open(dir.join("y.st")).unwrap_or_else(|e| panic!("{e}"));
-        file.get("logits").and_then(|y| y.to_f32().ok()).unwrap_or_default()
-    };
-    let whole = logits(&[]);
+    let whole = logits(&dir, "5", &[]);
     let words = [
         "quantise",
         "m.yaml",
@@ -110,7 +107,7 @@ stack:
     ];
     let off = |more: &[&str]| {
         ok(&dir, &[&words, more].concat());
-        let found = logits(&["--set", "weights.file=m.gguf"]);
+        let found = logits(&dir, "5", QUANTISED);
         whole.iter().zip(&found).map(|(a, b)| (a - b) * (a - b)).sum::<f32>()
     };
     let plain = off(&[]);

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     attention::analysis::analyses,
-    recurrence::{Recurrence, recurrences},
+    recurrence::{is_summed, recurrences},
 };
-use seqc_ir::{Graph, OpClass, Value};
+use seqc_ir::{Graph, Value};
 use std::collections::{HashMap, HashSet};
 
 /// Plans a graph: tries the best way to run each recurrence first, and the next one where it does not fit.
@@ -128,21 +128,6 @@ impl PlanBuilder<'_> {
         own && buffer.len > entries
     }
 
-    /// Whether what is no part of a recurrence reads its value through sums alone.
-    fn is_summed(&self, recurrence: &Recurrence, v: Value) -> bool {
-        let kept = self.graph.outputs.iter().any(|(_, output)| *output == v);
-        !kept
-            && self.graph.users(v).into_iter().all(|user| {
-                recurrence.members.contains(&user)
-                    || match self.graph.class(user) {
-                        OpClass::Reduction => true,
-                        OpClass::Elementwise | OpClass::Index => self.is_summed(recurrence, user),
-                        OpClass::Leaf | OpClass::Concat | OpClass::Lookup => false,
-                        OpClass::Product | OpClass::Lag | OpClass::Sequence => false,
-                    }
-            })
-    }
-
     /// The buffers of large next values of loops that nothing else needs a row of for every token.
     fn large_loop_states(&self) -> Vec<BufferId> {
         let loops = self.plan.recurrences.iter().enumerate();
@@ -155,7 +140,8 @@ impl PlanBuilder<'_> {
                 let Some((v, id)) = next.and_then(|v| Some((v, *self.plan.stored.get(&v)?))) else {
                     continue;
                 };
-                if self.is_large(id) || self.is_longer(id, summed) && self.is_summed(recurrence, v) {
+                let own = |user: Value| recurrence.members.contains(&user).then_some(true);
+                if self.is_large(id) || self.is_longer(id, summed) && is_summed(self.graph, v, &own) {
                     found.push(id);
                 }
             }

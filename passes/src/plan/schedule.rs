@@ -6,7 +6,8 @@ use super::{
     forms::Misfits,
     fuse_epilogues,
     fusion_groups::FusionGroup,
-    head_parallel, scan,
+    head_parallel::{self, Heads},
+    scan,
     types::{BufferId, Kernel, Matmul, Nest, Scan},
 };
 use seqc_ir::StateId;
@@ -242,17 +243,15 @@ impl PlanBuilder<'_> {
             _ => None,
         };
         let is_used = |scan: &Scan| scan.chunked.as_ref().is_some_and(|form| form.shortest.is_some());
-        match by_heads {
-            // All threads compute the entries of one head where it is large, unless it has a matrix form.
-            Some(heads) if heads.count > 1 || heads.little || chunked.as_ref().is_some_and(is_used) => {
-                return Ok(Kernel::Heads {
-                    heads: heads.count,
-                    nests: heads.nests,
-                    states,
-                    chunked,
-                });
-            }
-            _ => {}
+        // All threads compute the entries of one head where it is large, unless it has a matrix form.
+        let apart = |heads: &Heads| heads.count > 1 || heads.little || chunked.as_ref().is_some_and(is_used);
+        if let Some(heads) = by_heads.filter(apart) {
+            return Ok(Kernel::Heads {
+                heads: heads.count,
+                nests: heads.nests,
+                states,
+                chunked,
+            });
         }
         body.push(Kernel::Commit(states));
         Ok(Kernel::Loop(body))

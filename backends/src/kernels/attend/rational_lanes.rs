@@ -152,18 +152,15 @@ impl Rational for LaneArithmetic<'_> {
         let quotient = self.floor(parts)?;
         let whole = self.times(quotient, m, 1)?;
         let rest = self.minus(x, whole)?;
-        let Some(offset) = rest.offset.filter(|v| is_wide(*v) && m * rest.den < SMALL) else {
+        let small = m * rest.den;
+        if small >= SMALL || !rest.offset.is_some_and(is_wide) {
             return Some(rest);
-        };
-        // It is small again.
-        let f = &mut *self.0;
-        let base = f.splat(rest.base, offset.ty.lanes());
-        let rest_of_lanes = f.add(base, offset);
-        let rest_of_lanes = f.convert(Cast::Truncate, rest_of_lanes, Scalar::I32);
-        let den = rest.den;
+        }
+        let whole = rest.whole(self.0);
+        let offset = self.0.convert(Cast::Truncate, whole, Scalar::I32);
         Some(RationalLanes {
-            den,
-            ..RationalLanes::lanes(f, rest_of_lanes, m * den)
+            den: rest.den,
+            ..RationalLanes::lanes(self.0, offset, small)
         })
     }
 }
