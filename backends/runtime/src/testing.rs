@@ -8,6 +8,7 @@ pub(crate) use since::{NEVER, breaks_at_ends, since};
 
 use std::{
     path::{Path, PathBuf},
+    process::Command,
     sync::{
         Once,
         atomic::{AtomicUsize, Ordering},
@@ -61,10 +62,17 @@ pub(crate) fn file(name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 /// A program that runs these lines of the shell.
+///
+/// A process of its own writes it: whatever another thread starts meanwhile inherits the files that this process has
+/// open, and a file that is open for writing anywhere cannot be run.
 pub(crate) fn script(lines: &str) -> PathBuf {
-    let path = file("script", format!("#!/bin/sh\n{lines}\n").as_bytes());
-    let runs = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(&path, runs).expect("a script");
+    let text = file("lines", format!("#!/bin/sh\n{lines}\n").as_bytes());
+    let path = text.with_file_name("script");
+    let written = Command::new("install")
+        .args(["-m", "700"])
+        .args([&text, &path])
+        .status();
+    assert!(written.expect("install is there").success());
     path
 }
 

@@ -4,6 +4,7 @@
 use crate::{
     generated::{MAX_CHUNK, TOGETHER, TOLERANCE, cases, distance, either_form, lowered, reference, settings},
     sequences::TOKENS,
+    support::executable,
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use seqc_abi::{Descriptor, Elem, Family};
@@ -17,8 +18,7 @@ use seqc_backends::{
 use seqc_ir::{eval::Tensor, random::RandomModel};
 use std::{
     collections::BTreeMap,
-    fs::{self, Permissions},
-    os::unix::fs::PermissionsExt,
+    fs,
     path::{Path, PathBuf},
     process::Command,
     sync::Mutex,
@@ -84,8 +84,8 @@ impl Emulated {
         let texts = texts(vec![form]).expect("a descriptor is JSON");
         let objects = objects(&texts).unwrap_or_else(|error| panic!("{error}"));
         let linked = link_exe(&objects, &runtime(target.family())).unwrap_or_else(|error| panic!("{error}"));
-        let program = folder.write("program", &linked).expect("written");
-        fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("executable");
+        let program = folder.file("program");
+        executable(&program, &linked);
         Emulated {
             emulator: emulator(target.family()),
             folder,

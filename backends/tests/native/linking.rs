@@ -1,13 +1,13 @@
 //! Programs and shared libraries from objects.
 
-use crate::support::{Loaded, temporary};
+use crate::support::{Loaded, executable, temporary};
 use seqc_abi::Family;
 use seqc_backends::{
     kernel::{Func, Module, Ty},
     link::{self, Runtime},
     mlir::{Emit, Target, compile},
 };
-use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
 #[test]
 fn a_program_needs_nothing_else_to_run() {
@@ -17,8 +17,7 @@ fn a_program_needs_nothing_else_to_run() {
     let path = temporary("program");
     let runtime = Runtime::of(Family::HERE).expect("it is carried");
     let bytes = link::link_exe(&[object], &runtime).expect("linked");
-    std::fs::write(&path, &bytes).expect("written");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    executable(&path, &bytes);
     let status = Command::new(&path).status().expect("started");
     let _ = std::fs::remove_file(&path);
     assert_eq!(status.code(), Some(42));

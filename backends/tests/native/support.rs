@@ -9,7 +9,7 @@ use seqc_backends::{
 };
 use seqc_formats::{Encoding, Native, Unit, to_bf16};
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         OnceLock,
@@ -23,6 +23,21 @@ pub(crate) fn temporary(name: &str) -> PathBuf {
     let n = COUNT.fetch_add(1, Ordering::Relaxed);
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     folder.join(format!("{}-{n}-{name}", std::process::id()))
+}
+
+/// A program that others may run.
+///
+/// A process of its own writes it: whatever another thread starts meanwhile inherits the files that this process has
+/// open, and a file that is open for writing anywhere cannot be run.
+pub(crate) fn executable(path: &Path, bytes: &[u8]) {
+    let linked = path.with_extension("linked");
+    std::fs::write(&linked, bytes).expect("written");
+    let copied = Command::new("install")
+        .args(["-m", "700"])
+        .args([&linked, path])
+        .status();
+    assert!(copied.expect("install is there").success());
+    std::fs::remove_file(&linked).expect("removed");
 }
 
 /// Targets of this machine: its least level, and itself.

@@ -1,6 +1,6 @@
 //! Programs that draft for others: for a server, for a library, and until they end.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, thread};
+use std::{fs, path::Path, process::Command, thread};
 
 use super::{
     libraries::library,
@@ -23,14 +23,20 @@ fn drafting(model: usize, drafts: &Path, more: &[&str]) -> Server {
 
 /// A program that answers so many lines and ends.
 fn ending(program: &Path, lines: usize) -> std::path::PathBuf {
-    let path = fresh_file("ending");
+    let (text, path) = (fresh_file("lines"), fresh_file("ending"));
     // It has a group of processes of its own.
     let script = format!(
         "#!/bin/sh\n{} \"$@\" | {{ sed -u {lines}q; kill -9 0; }}\n",
         program.display()
     );
-    let written = fs::write(&path, script).and_then(|()| fs::set_permissions(&path, PermissionsExt::from_mode(0o700)));
-    written.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    fs::write(&text, script).unwrap_or_else(|error| panic!("{}: {error}", text.display()));
+    // Another process writes what runs: what other threads start inherits files that this one has open, and a file that
+    // is open for writing anywhere cannot be run.
+    let written = Command::new("install")
+        .args(["-m", "700"])
+        .args([&text, &path])
+        .status();
+    assert!(written.is_ok_and(|status| status.success()), "{}", path.display());
     path
 }
 

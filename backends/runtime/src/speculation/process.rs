@@ -264,16 +264,9 @@ mod tests {
     use super::*;
     use crate::{
         speculation::protocol::{Ask, Proposal},
-        testing::fresh,
+        testing::script,
     };
-    use std::{fs, os::unix::fs::PermissionsExt, time::Instant};
-
-    fn script(lines: &str) -> PathBuf {
-        let path = fresh("draft.sh");
-        fs::write(&path, format!("#!/bin/sh\n{lines}\n")).expect("a script");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program");
-        path
-    }
+    use std::time::Instant;
 
     #[test]
     fn a_program_that_says_nothing_is_no_draft() {
