@@ -138,7 +138,7 @@ layer normalised(x: [d]; heads = 2) -> [d] {
 }
 
 #[test]
-fn what_a_layer_leaves_out_does_not_cost_it_its_form() {
+fn how_a_layer_is_written_does_not_cost_it_its_form() {
     let cases = [
         ("single_memory", "for chunks of 3 tokens or more chunked WY form"),
         ("second_order", "fused scan"),
@@ -150,4 +150,8 @@ fn what_a_layer_leaves_out_does_not_cost_it_its_form() {
     }
     let one = explain("one_head", "", "gated_deltanet: {heads: 1, hd: 64}", 64);
     assert!(one.contains("or more chunked WY form"), "{one}");
+    let name = "axes_in_any_order";
+    let turned = explain(name, &tested(name), &format!("{name}: {{}}"), 256);
+    assert!(turned.contains("recurrence S [2, 128, 64]"), "{turned}");
+    assert!(turned.contains("or more chunked WY form"), "{turned}");
 }

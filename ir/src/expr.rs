@@ -103,3 +103,15 @@ pub fn joined_views(inner: &[IndexExpr], outer: &[IndexExpr]) -> Option<Vec<Inde
     let joined: Vec<IndexExpr> = inner.iter().map(|e| e.substitute(outer)).collect();
     (joined.iter().map(IndexExpr::length).sum::<usize>() <= MAX_JOINED).then_some(joined)
 }
+
+/// Where a view of this many axes only puts those of its operand in another order: at which axis of the view each of them is.
+pub fn permutation(map: &[IndexExpr], rank: usize) -> Option<Vec<usize>> {
+    let axis = |at: &IndexExpr| match at {
+        IndexExpr::Axis(n) => Some(*n),
+        _ => None,
+    };
+    let places: Vec<usize> = map.iter().map(axis).collect::<Option<_>>()?;
+    let mut sorted = places.clone();
+    sorted.sort_unstable();
+    sorted.into_iter().eq(0..rank).then_some(places)
+}

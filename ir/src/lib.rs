@@ -49,7 +49,7 @@ pub mod verify;
 
 pub use builder::dims;
 pub use clocked::{Between, Clocked, Enter, Leave};
-pub use expr::{IndexExpr, joined_views};
+pub use expr::{IndexExpr, joined_views, permutation};
 pub use graph::{Cycles, Graph, Node, Port, Stage, State, cycles};
 pub use ids::{KindId, StateId, StreamId, Value};
 pub use model::{Call, Kind, MemorySource, Model, ModelInput, ParamSource};

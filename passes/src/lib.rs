@@ -3,6 +3,7 @@
 pub mod affine;
 mod affine_text;
 pub mod attention;
+mod axis_order;
 mod clocked;
 pub mod conv_partition;
 pub mod cost;
@@ -80,8 +81,14 @@ pub const PASSES: &[Pass] = &[
         ensures: &[legalize::STREAMS_ARE_REAL],
     },
     Pass {
+        name: "order-axes",
+        why: "behind all that reads states in any order, in front of the planner, whose forms are of one order",
+        run: axis_order::order_axes,
+        ensures: &[],
+    },
+    Pass {
         name: "simplify-again",
-        why: "recognition leaves what it replaced",
+        why: "recognition leaves what it replaced, and views of views",
         run: simplify::simplify,
         ensures: &[],
     },

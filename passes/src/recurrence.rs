@@ -236,8 +236,8 @@ fn is_first_token(graph: &Graph, condition: Value) -> bool {
     has(|op| matches!(op, Op::Position)) && has(|op| matches!(op, Op::Const(c) if *c == 0.0))
 }
 
-/// Axes of the state along which some of the factors really vary.
-fn axes_of(graph: &Graph, factors: Vec<Value>, rank: usize) -> BTreeSet<usize> {
+/// Axes of a state, of so many axes, along which some values of its shape really vary.
+pub(crate) fn axes_of(graph: &Graph, factors: Vec<Value>, rank: usize) -> BTreeSet<usize> {
     let mut axes = BTreeSet::new();
     let (mut work, mut seen) = (factors, HashSet::new());
     while let Some(v) = work.pop() {

@@ -76,6 +76,14 @@ const EXAMPLES: &[(&str, &str)] = &[
         output y %4 }",
     ),
     (
+        "order-axes",
+        "graph g { input 0 a : f32[2] input 1 x : f32[4, 3] state @0 s : f32[3, 4, 2] next %6
+        %0 = input(0) : f32[2] %1 = input(1) : f32[4, 3] %2 = prev(@0) : f32[3, 4, 2] %3 = view(i2) %0 : f32[3, 4, 2]
+        %4 = mul %3, %2 : f32[3, 4, 2] %5 = view(i1, i0) %1 : f32[3, 4, 2] %6 = add %4, %5 : f32[3, 4, 2]
+        %7 = view(i2, i1, i0) %6 : f32[2, 4, 3] %8 = reduce(sum, axes=1) %7 : f32[2, 4]
+        output y %8 }",
+    ),
+    (
         "simplify-again",
         "graph g { param 0 w : f32[2, 3] input 0 x : f32[3]
         %0 = param(0) : f32[2, 3] %1 = input(0) : f32[3] %2 = reshape %0 : f32[6] %3 = reshape %2 : f32[2, 3]

@@ -7,7 +7,7 @@ use crate::{
     machine::Rates,
     recurrence::Recurrence,
 };
-use seqc_ir::{Elem, Graph, IndexExpr, Op, OpClass, OperandMode, Stage, Value};
+use seqc_ir::{Elem, Graph, IndexExpr, Op, OpClass, OperandMode, Stage, Value, permutation};
 use std::collections::{HashMap, HashSet};
 
 /// Operations of one nest: code generation takes more than linear time in the length of straight code.
@@ -194,8 +194,35 @@ impl Materialize<'_> {
             Lowering::Scan(Stores::Reductions) => self.force_reductions(recurrence, forced),
             Lowering::Scan(Stores::States) => forced.extend(nexts.filter(|v| !self.is_leaf(*v))),
             // Also previous values of other states: all states change at once.
-            Lowering::Loop | Lowering::Matrix => forced.extend(nexts),
+            Lowering::Loop | Lowering::Matrix => {
+                forced.extend(nexts);
+                self.force_turned_sums(recurrence, forced);
+            }
         }
+    }
+
+    /// Stores sums over the states of a loop whose axes results have in another order: they are computed in that of the states.
+    fn force_turned_sums(&self, recurrence: &Recurrence, forced: &mut HashSet<Value>) {
+        let mut sums = HashSet::new();
+        self.force_reductions(recurrence, &mut sums);
+        forced.extend(sums.into_iter().filter(|sum| self.is_turned(*sum)));
+    }
+
+    /// Whether a view puts the axes of a value in another order, or of what is computed of it entry by entry.
+    fn is_turned(&self, v: Value) -> bool {
+        let (mut work, mut seen) = (self.graph.users(v), HashSet::new());
+        while let Some(user) = work.pop() {
+            let op = self.graph.op(user);
+            if let Op::View(map) = op {
+                let places = permutation(map, self.graph.ty(user).rank());
+                if places.is_some_and(|places| !places.is_sorted()) {
+                    return true;
+                }
+            } else if op.class() == OpClass::Elementwise && seen.insert(user) {
+                work.extend(self.graph.users(user));
+            }
+        }
+        false
     }
 
     /// Stores the first reductions over what is computed inside a recurrence.

@@ -61,6 +61,10 @@ pub(super) fn fit(graph: &Graph, plan: &Plan, recurrence: &Recurrence, outputs: 
         }
     }
     let kept = kept.unwrap_or_else(|| (0..rank).collect());
+    // Lanes go along the last kept axis, which sums over a state have in its order: results in another one are made of stored sums.
+    if kept.len() < rank && !kept.is_sorted() {
+        return Err(Misfit::ReadsDiffer);
+    }
     let reduced: Vec<usize> = (0..rank).filter(|a| !kept.contains(a)).collect();
     let block = ScanBlock::new(graph, &recurrence.states, &kept, &reduced, &plan.settings.machine);
     let scan = Scan {
