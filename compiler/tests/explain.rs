@@ -118,6 +118,20 @@ fn generalised_delta_rules_are_named() {
         let chosen = said.lines().find(|line| line.contains("chosen: for chunks of"));
         assert!(chosen.is_some_and(|line| line.contains(form)), "{form}\n{said}");
     }
+    let twice = "
+layer twice(x: [d]; heads = 2) -> [d] {
+  dim hd = d / heads
+  dim vd = hd
+  k = reshape(x, heads, hd) / hd
+  v = reshape(x, heads, vd)
+  old[heads, vd]   = sum(hd: k[heads, hd] * prev(S)[heads, hd, vd])
+  S[heads, hd, vd] = prev(S)[heads, hd, vd] + k[heads, hd] * (v[heads, vd] - old[heads, vd])
+  o[heads, vd]     = sum(hd: k[heads, hd] * S[heads, hd, vd]) * sigmoid(sum(hd: v[heads, hd] * S[heads, hd, vd]))
+  flatten(o)
+}
+";
+    let said = explain("twice", twice, "twice: {}", 256);
+    assert!(said.contains("chunked WY form, 2 reads a token, blocks of "), "{said}");
     // A state that is normalised after each token.
     let normalised = "
 layer normalised(x: [d]; heads = 2) -> [d] {

@@ -18,8 +18,8 @@ struct Sizes {
     n: usize,
     p: usize,
     transposed: bool,
-    /// The query meets the previous state.
-    previous: bool,
+    /// For each query, whether it meets the previous state.
+    queries: &'static [bool],
 }
 
 /// A graph of one recurrence at these sizes, with the values that it is made of.
@@ -130,9 +130,14 @@ impl Maker {
 
     fn finish(mut self, next: Value) -> Graph {
         self.g.set_next(self.state, next);
-        let query = self.key();
-        let y = self.read(if self.s.previous { self.prev } else { next }, query);
-        self.g.add_output("y", y);
+        let mut sum: Option<Value> = None;
+        for previous in self.s.queries {
+            let query = self.key();
+            let y = self.read(if *previous { self.prev } else { next }, query);
+            let bounded = self.g.unary(UnaryOp::Tanh, y);
+            sum = Some(sum.map_or(y, |sum| self.g.sum_of(sum, bounded)));
+        }
+        self.g.add_output("y", sum.expect("a query"));
         self.g
     }
 }
@@ -279,19 +284,36 @@ fn sizes(transposed: bool) -> [Sizes; 3] {
         n,
         p,
         transposed,
-        previous: false,
+        queries: &[false],
     })
 }
 
 #[test]
 fn queries_of_the_previous_state() {
     for s in sizes(false).into_iter().chain(sizes(true)) {
-        let s = Sizes { previous: true, ..s };
+        let s = Sizes { queries: &[true], ..s };
         check(two_writes(s, false), (2, 0, false));
         check(two_writes(s, true), (2, 0, true));
         check(removal_and_replacement(s), (2, 1, true));
         check(several_steps(s, 2, false), (2, 2, false));
     }
+}
+
+#[test]
+fn several_queries_of_a_state() {
+    let all = sizes(false).into_iter().chain([sizes(true)[1]]);
+    let queries: [&[bool]; 2] = [&[false, false], &[true, false, false]];
+    for (s, queries) in all.zip(queries.into_iter().cycle()) {
+        let s = Sizes { queries, ..s };
+        check(two_writes(s, false), (2, 0, false));
+        check(two_writes(s, true), (2, 0, true));
+        check(removal_and_replacement(s), (2, 1, true));
+    }
+    let many = Sizes {
+        queries: &[false; 5],
+        ..sizes(false)[0]
+    };
+    assert_eq!(shape(&two_writes(many, false)), None);
 }
 
 #[test]
@@ -364,7 +386,7 @@ fn products_are_taken_where_they_cost_less() {
         n: 128,
         p: 128,
         transposed: false,
-        previous: false,
+        queries: &[false],
     };
     let small = Sizes { n: 8, p: 8, ..large };
     for graph in [decay_of_each_key, removal_and_replacement] {
@@ -383,7 +405,7 @@ fn time_of_delta_rules() {
         n,
         p,
         transposed: false,
-        previous: false,
+        queries: &[false],
     };
     for (n, p) in [(32, 32), (64, 64), (128, 128)] {
         let cases = [

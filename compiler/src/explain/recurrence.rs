@@ -115,7 +115,11 @@ fn matrices(form: &Chunked) -> String {
         (_, 0) => format!(", {writes} writes a token"),
         _ => format!(", {writes} writes a token, {corrected} of them corrected"),
     };
-    format!("{decay}{several}, blocks of {} tokens", form.block)
+    let reads = match form.queries.len() {
+        1 => String::new(),
+        reads => format!(", {reads} reads a token"),
+    };
+    format!("{decay}{several}{reads}, blocks of {} tokens", form.block)
 }
 
 /// The block of the state of a scan and its memory: on the first machine, and on others that differ.

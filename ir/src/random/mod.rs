@@ -158,6 +158,7 @@ impl Generator {
 
     /// The result: a vector like `x` that depends on the last value; every value that nothing reads is a tap.
     fn finish(mut self) -> RandomGraph {
+        self.turn_states();
         let last = self.pool.last().copied().unwrap_or(self.x);
         let d = self.graph.ty(self.x).len();
         let mixed = self.projected(last, &[d]);

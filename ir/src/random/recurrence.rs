@@ -1,7 +1,7 @@
 //! Recurrences of every class, all of them contracting, and delays.
 
 use super::{Generator, SIZES};
-use crate::{BinaryOp, Elem, IndexExpr, ReduceOp, StateId, Ty, UnaryOp, Value, dims};
+use crate::{BinaryOp, Elem, IndexExpr, Op, ReduceOp, StateId, Ty, UnaryOp, Value, dims};
 
 impl Generator {
     /// A delayed value, or a short causal filter.
@@ -96,6 +96,38 @@ impl Generator {
         let state = self.graph.add_state(name, Ty::f32(sizes));
         let prev = self.graph.prev(state);
         (state, prev)
+    }
+
+    /// Lets some states keep their axes in another order than the one in which they are computed.
+    pub(super) fn turn_states(&mut self) {
+        for n in 0..self.graph.states.len() {
+            let (rank, id) = (self.graph.states[n].ty.rank(), StateId(n as u32));
+            if rank < 2 || !self.rng.once_in(3) {
+                continue;
+            }
+            let mut order: Vec<usize> = (0..rank).collect();
+            order.rotate_left(1 + self.rng.below(rank - 1));
+            let mut back = vec![0; rank];
+            for (to, from) in order.iter().enumerate() {
+                back[*from] = to;
+            }
+            if let Some(next) = self.graph.states[n].next {
+                let kept = self.graph.transpose(next, &order);
+                self.graph.states[n].ty = self.graph.ty(kept).clone();
+                let before = self
+                    .graph
+                    .values()
+                    .into_iter()
+                    .filter(|v| *self.graph.op(*v) == Op::Prev(id));
+                for v in before.collect::<Vec<_>>() {
+                    let other = self.graph.prev(id);
+                    let turned = self.graph.transpose(other, &back);
+                    self.graph.replace(v, turned);
+                    self.graph.remove(v);
+                }
+                self.graph.set_next(id, kept);
+            }
+        }
     }
 
     /// A state whose previous value is sometimes replaced: by zeros where a condition holds, or by a start value.

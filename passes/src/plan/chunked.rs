@@ -9,7 +9,8 @@
 //! S'      = d[last] S + K^T (D[last] o V)
 //! ```
 //!
-//! Where results read the previous state, `D[t, s] = a[s+1] … a[t-1]` for `s < t`, and `d` is that of the token before.
+//! Where results read the previous state, `D[t, s] = a[s+1] … a[t-1]` for `s < t`, and `d` is that of the token before. Where they read
+//! it several times, `Q` and `Y` have as many rows for each token.
 //!
 //! A token may write several such products `k v^T`: `K` and `V` then have as many rows for each token. Where a delta rule corrects
 //! `v` by what the state holds, the corrected values of a block solve a triangular system first.
@@ -27,7 +28,7 @@ use super::{
     Misfit, ScanBlock,
     chunked_cost::MatrixCost,
     head_parallel::Heads,
-    matrix_form::{Chunked, Correction, Costs, Factor, Term, Write},
+    matrix_form::{Chunked, Correction, Costs, Factor, Query, Term, Write},
     scan::inner_values,
     types::{Extent, Nest, Plan, Scan},
 };
@@ -36,7 +37,7 @@ use crate::{
     recurrence::Recurrence,
 };
 use seqc_ir::{BinaryOp, Elem, Graph, Op, OpClass, ReduceOp, Value};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A question about a value.
 type Test<'a> = &'a dyn Fn(Value) -> bool;
@@ -134,6 +135,9 @@ pub(super) fn of_heads(graph: &Graph, plan: &Plan, recurrence: &Recurrence, head
 /// More writes of a token than these are left to the form of single tokens: the triangular system grows with their square.
 const MOST_WRITES: usize = 8;
 
+/// More reads of the state than these are left to the form of single tokens, which reads each entry once for all of them.
+const MOST_QUERIES: usize = 4;
+
 /// How a state is made of the previous one.
 struct Chain {
     /// What multiplies the previous state.
@@ -144,13 +148,6 @@ struct Chain {
     late: bool,
     /// The states on the way, each with the number of writes that it has.
     stages: HashMap<Value, usize>,
-}
-
-/// What a state is multiplied by.
-struct Query {
-    factors: Vec<Factor>,
-    /// It is the previous state.
-    of_previous: bool,
 }
 
 struct Finder<'a> {
@@ -181,11 +178,12 @@ impl Finder<'_> {
         if !(1..=MOST_WRITES).contains(&terms.len()) {
             return Err(Misfit::NotDecayAndProduct);
         }
-        let sum = self.sum(outputs).ok_or(Misfit::OtherReads)?;
-        let Query {
-            factors: query,
-            of_previous: reads_previous,
-        } = self.query(sum).ok_or(Misfit::OtherReads)?;
+        let sums = self.sums(outputs).ok_or(Misfit::OtherReads)?;
+        if !(1..=MOST_QUERIES).contains(&sums.len()) {
+            return Err(Misfit::OtherReads);
+        }
+        let query = |sum| self.query(sum).ok_or(Misfit::OtherReads);
+        let queries = sums.into_iter().map(query).collect::<Result<Vec<Query>, Misfit>>()?;
         let write = |term| self.write(&chain, term).ok_or(Misfit::OtherCorrection);
         let writes = terms.into_iter().map(write).collect::<Result<Vec<Write>, Misfit>>()?;
         let decay = chain.decay;
@@ -194,7 +192,7 @@ impl Finder<'_> {
         let rows: Vec<&Factor> = writes
             .iter()
             .flat_map(|write| &write.key)
-            .chain(&query)
+            .chain(queries.iter().flat_map(|query| &query.factors))
             .chain(corrections().flat_map(|c| &c.probe))
             .collect();
         let fits = rows.iter().all(|x| !self.uses(x, self.p())) && apart(&decay, self.p());
@@ -212,9 +210,7 @@ impl Finder<'_> {
             diagonal,
             decay,
             writes,
-            query,
-            reads_previous,
-            sum,
+            queries,
         };
         let linear = form.factors().all(|x| !self.reads_state(x.value));
         linear.then_some(form).ok_or(Misfit::NotDecayAndProduct)
@@ -387,8 +383,8 @@ impl Finder<'_> {
         }
     }
 
-    /// The one sum over `n` through which outputs read the state.
-    fn sum(&self, outputs: Vec<Value>) -> Option<Value> {
+    /// The sums over `n` through which outputs read the state.
+    fn sums(&self, outputs: Vec<Value>) -> Option<Vec<Value>> {
         // The loops go over all of the state: what reads a part of it has another size.
         if outputs
             .iter()
@@ -398,7 +394,7 @@ impl Finder<'_> {
         }
         let own: Vec<AffineExpr> = (0..self.n()).map(AffineExpr::axis).collect();
         let mut work: Vec<(Value, Vec<AffineExpr>)> = outputs.into_iter().map(|v| (v, own.clone())).collect();
-        let (mut seen, mut found) = (HashSet::new(), None);
+        let (mut seen, mut found) = (HashSet::new(), BTreeSet::new());
         while let Some((v, coords)) = work.pop() {
             if self.inner.contains(&v) {
                 return None;
@@ -410,13 +406,13 @@ impl Finder<'_> {
                 op: ReduceOp::Sum,
                 axes: 1,
             };
-            if *self.graph.op(v) == sum && coords == own && found.is_none_or(|other| other == v) {
-                found = Some(v);
+            if *self.graph.op(v) == sum && coords == own {
+                found.insert(v);
             } else {
                 work.extend(operand_entries(self.graph, v, &coords, &self.sizes[..self.n()])?);
             }
         }
-        found
+        Some(found.into_iter().collect())
     }
 
     /// What the next or the previous state is multiplied by in a sum.
@@ -424,14 +420,15 @@ impl Finder<'_> {
         let coords = (0..self.sizes.len()).map(AffineExpr::axis).collect();
         let mut factors = Vec::new();
         self.factors(self.graph.operands(sum)[0], coords, &mut factors);
-        let (state, query): (Vec<Factor>, Vec<Factor>) = factors.into_iter().partition(|x| self.reads_state(x.value));
+        let (state, factors): (Vec<Factor>, Vec<Factor>) = factors.into_iter().partition(|x| self.reads_state(x.value));
         let all = self.graph.ty(self.graph.operands(sum)[0]).sizes() == self.sizes;
         let [x] = &state[..] else { return None };
-        let of_previous = matches!(self.graph.op(x.value), Op::Prev(_));
-        let whole = all && (of_previous || x.value == self.next) && x.coords == self.coords;
+        let reads_previous = matches!(self.graph.op(x.value), Op::Prev(_));
+        let whole = all && (reads_previous || x.value == self.next) && x.coords == self.coords;
         whole.then_some(Query {
-            factors: query,
-            of_previous,
+            factors,
+            reads_previous,
+            sum,
         })
     }
 

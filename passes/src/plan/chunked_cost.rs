@@ -12,6 +12,8 @@ pub(super) struct MatrixCost<'m> {
     n: usize,
     /// Heads in a row that have the same keys and queries.
     shared: f64,
+    /// Reads of the state by results of a token.
+    queries: f64,
     /// Products that a token adds to the state.
     writes: f64,
     /// Those whose values a delta rule corrects by what the state holds.
@@ -32,6 +34,7 @@ impl<'m> MatrixCost<'m> {
             p: rest.first().copied().unwrap_or(1),
             n: rest.last().copied().unwrap_or(1),
             shared: form.shared as f64,
+            queries: form.queries.len() as f64,
             writes: form.writes.len() as f64,
             corrected: form.corrected() as f64,
             on_the_way: form.writes.iter().filter(|write| write.reads_own_token()).count() as f64,
@@ -72,7 +75,9 @@ impl<'m> MatrixCost<'m> {
         };
         // A product that is only added is one of the steps of a scan that decays, adds, multiplies and sums.
         let added = rates.scan_entry / 6.0 * (self.writes - self.corrected.max(1.0));
-        self.heads * ((each + added) * (self.p * self.n) as f64)
+        // A further sum is two of its steps.
+        let read = rates.scan_entry / 3.0 * (self.queries - 1.0);
+        self.heads * ((each + added + read) * (self.p * self.n) as f64)
     }
 
     /// Additions for a token of a chunk of `tokens` that is computed as products over blocks.
@@ -88,11 +93,11 @@ impl<'m> MatrixCost<'m> {
         let p = self.p.next_multiple_of(self.machine.lanes as usize) as f64;
         let (n, shared) = (self.n as f64, self.shared);
         // A correction has scores, a product with the state and rows of its own.
-        let (more, writes) = (self.corrected, self.writes);
+        let (reads, writes) = (self.queries + self.corrected, self.writes);
         let (tall, tokens) = (tokens.next_multiple_of(tile) as f64, tokens as f64);
-        let among = (1.0 + more) * writes * tall * (tokens + tile as f64) / 2.0 * (p + n / shared);
-        let with_state = ((1.0 + more) * tall + writes * tokens + rates.state) * p * n;
-        let moved = tokens * ((1.0 + 2.0 * writes) * p + (1.0 + more) * n + (1.0 + 2.0 * writes + more) * n / shared);
+        let among = reads * writes * tall * (tokens + tile as f64) / 2.0 * (p + n / shared);
+        let with_state = (reads * tall + writes * tokens + rates.state) * p * n;
+        let moved = tokens * ((self.queries + 2.0 * writes) * p + reads * n + (reads + 2.0 * writes) * n / shared);
         rates.product * (among + with_state) + rates.moved * (moved + self.decayed(tokens) / shared)
     }
 
@@ -103,8 +108,9 @@ impl<'m> MatrixCost<'m> {
             return 0.0;
         }
         let lanes = f64::from(self.machine.lanes);
-        let pairs = self.writes * (lanes / 2.0) * (2.0 + self.corrected) / 4.0;
-        let between = self.writes * (1.0 + tokens / (2.0 * lanes)) + 2.0 * (1.0 + self.corrected);
+        let reads = self.queries + self.corrected;
+        let pairs = self.writes * (lanes / 2.0) * (1.0 + reads) / 4.0;
+        let between = self.writes * (1.0 + tokens / (2.0 * lanes)) + 2.0 * reads;
         tokens * self.n as f64 * (pairs + between) / 3.0
     }
 }

@@ -348,7 +348,9 @@ impl Materialize<'_> {
             if !free && again > once {
                 stored.insert(*v);
             }
-            let runs = if stored.contains(v) { len } else { count };
+            // A scan has its own values at hand, however many sums read them.
+            let once = stored.contains(v) || barred.contains(v);
+            let runs = if once { len } else { count };
             // An operand that stands twice, as in a square, is computed once.
             let operands: HashSet<Value> = self.graph.operands(*v).into_iter().collect();
             for o in operands {

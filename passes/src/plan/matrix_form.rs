@@ -23,7 +23,8 @@ pub struct Term {
     pub negative: bool,
 }
 
-/// The matrix form of a scan, `S = diag(a) S' + sum over writes: k u^T`, read as `y = S^T q`: each list of factors is a product.
+/// The matrix form of a scan, `S = diag(a) S' + sum over writes: k u^T`, read as `y = S^T q` once or several times: each list of factors
+/// is a product.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chunked {
     /// `a[h]`, or `a[h, n]` if it is diagonal.
@@ -32,12 +33,8 @@ pub struct Chunked {
     pub diagonal: bool,
     /// What a token adds to the state, in order.
     pub writes: Vec<Write>,
-    /// `q[h, n]`
-    pub query: Vec<Factor>,
-    /// Whether the query meets the previous state, `y = S'^T q`, as in models that add a bonus for the token itself (RWKV).
-    pub reads_previous: bool,
-    /// `y[h, p]`
-    pub sum: Value,
+    /// How results read the state, at least once.
+    pub queries: Vec<Query>,
     /// So many heads in a row have the same keys and queries, and the same decays if these are diagonal.
     pub shared: usize,
     /// Tokens of a block.
@@ -46,6 +43,17 @@ pub struct Chunked {
     pub shortest: Option<usize>,
     /// What a token of a chunk of [`Settings::CHUNK`](super::Settings::CHUNK) costs in either form, in additions.
     pub costs: Costs,
+}
+
+/// A read of the state, `y = S^T q`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// `q[h, n]`
+    pub factors: Vec<Factor>,
+    /// Whether it meets the previous state, `y = S'^T q`, as in models that add a bonus for the token itself (RWKV).
+    pub reads_previous: bool,
+    /// `y[h, p]`
+    pub sum: Value,
 }
 
 /// An outer product `k u^T` of a key and a value, where `u` is `v`, or `v` with what the state holds at some key.
@@ -91,7 +99,7 @@ impl Chunked {
     pub(super) fn factors(&self) -> impl Iterator<Item = &Factor> {
         self.decay
             .iter()
-            .chain(&self.query)
+            .chain(self.queries.iter().flat_map(|query| &query.factors))
             .chain(self.writes.iter().flat_map(Write::factors))
     }
 }

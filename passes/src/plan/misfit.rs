@@ -63,8 +63,8 @@ misfits! {
     Corrected "corrected" "its values are corrected by the state (delta rule)";
     /// Its values are not corrected by what the state holds.
     NotCorrected "not_corrected" "its values are not corrected by the state (no delta rule)";
-    /// Its results read the state otherwise than through one sum of products with a query.
-    OtherReads "other_reads" "its results are not a single contraction of the state with a query";
+    /// Its results read the state otherwise than through a few sums of products with a query.
+    OtherReads "other_reads" "its results are not contractions of the state with queries, at most 4";
     /// Decay, key or query depend on the entry of the value.
     EntriesOfValues "entries_of_values" "decay, key or query depend on the value axis";
     /// Its next state is stored for every token, since it is small or read elsewhere.

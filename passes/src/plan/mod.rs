@@ -38,7 +38,7 @@ pub use forms::{FORMS, Form, FormCost, FormId, Lowering, Stores};
 pub use held::{Held, held};
 pub use inline::{Leaf, Walk};
 pub use materialize::native_params;
-pub use matrix_form::{Chunked, Correction, Costs, Factor, Term, Write};
+pub use matrix_form::{Chunked, Correction, Costs, Factor, Query, Term, Write};
 pub use misfit::Misfit;
 pub use scan_block::ScanBlock;
 pub use settings::{Chunks, Settings};

@@ -79,18 +79,19 @@ impl Block<'_, '_> {
                 0 => before.clone(),
                 after => self.with_writes(f, t, &decayed, after),
             };
-            let each = f.i64(corrections.len() as i64);
-            let (first, n) = (f.mul(t, each), f.i64(n as i64));
-            let row = f.add(first, n);
+            let row = self.row_of(f, t, corrections.len(), n);
             self.system_row(f, row, gain, &seen);
         }
         let row = self.with_writes(f, t, &decayed, self.of.form.writes.len());
-        let read = if self.of.form.reads_previous { before } else { &row };
-        for group in sizes.groups() {
-            self.times_decays(f, t, &read.entries[group], [s.scores[group], s.decayed_scores[group]]);
+        for (n, query) in self.of.form.queries.iter().enumerate() {
+            let read = if query.reads_previous { before } else { &row };
+            let at = self.row_of(f, t, sizes.queries, n);
+            for group in sizes.groups() {
+                self.times_decays(f, at, &read.entries[group], [s.scores[group], s.decayed_scores[group]]);
+            }
+            let query = RowPair::of(f, s.query, s.decayed_query, at);
+            query.scale(f, read.total, sizes.padded_n, sizes.lanes);
         }
-        let query = RowPair::of(f, s.query, s.decayed_query, t);
-        query.scale(f, read.total, sizes.padded_n, sizes.lanes);
         row
     }
 
@@ -130,9 +131,9 @@ impl Block<'_, '_> {
         vectors.collect()
     }
 
-    /// Writes row `t` of one matrix times decays to another.
-    fn times_decays(&self, f: &mut Func, t: Val, decays: &[Val], [from, to]: [Matrix; 2]) {
-        let rows = RowPair::of(f, from, to, t);
+    /// Writes a row of one matrix times decays to another.
+    fn times_decays(&self, f: &mut Func, row: Val, decays: &[Val], [from, to]: [Matrix; 2]) {
+        let rows = RowPair::of(f, from, to, row);
         for (v, decays) in decays.iter().enumerate() {
             let at = rows.vector(f, v, self.of.sizes.lanes);
             let score = f.load(at.from, self.vector_ty());
@@ -166,8 +167,7 @@ impl Block<'_, '_> {
             exprs.space.push(Axis::Fixed(0), sizes.n);
             for (n, correction) in corrections.iter().enumerate() {
                 let gain = self.term(&mut exprs, f, &correction.gain);
-                let (first, n) = (self.rows_of(f, t, each), f.i64(n as i64));
-                let row = f.add(first, n);
+                let row = self.row_of(f, t, each, n);
                 for group in sizes.groups() {
                     let scores = RowPair::of(f, s.probe_scores[group], s.system[group], row);
                     scores.scale(f, gain, sizes.columns(group), sizes.lanes);

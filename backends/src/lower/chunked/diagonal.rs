@@ -13,18 +13,20 @@ use std::ops::Range;
 /// Adds the products at an entry and the lanes behind it to some sums.
 type SumStep<'s> = &'s dyn Fn(&mut Func, Val, &[Val]) -> Vec<Val>;
 
-/// Rows of the token at hand: its decay, its query, its probes.
-struct TokenRows {
-    decay: Val,
-    query: Val,
-    probes: Vec<Val>,
+/// What reads the state at a token: a query, or the probe of a correction.
+#[derive(Clone, Copy)]
+struct Read {
+    /// The row of its kind.
+    row: Val,
+    is_probe: bool,
+    /// It sees so many writes of its token; `None`: it reads the state before the token's decay.
+    after: Option<usize>,
 }
 
-/// The place of a score: a row of a matrix, and the column of a key.
-struct Place {
-    to: Matrix,
-    row: Val,
-    column: Val,
+/// Rows of the token at hand: its decay, and what reads the state with each.
+struct TokenRows {
+    decay: Val,
+    reads: Vec<Read>,
 }
 
 impl Block<'_, '_> {
@@ -68,18 +70,21 @@ impl Block<'_, '_> {
     fn decay_rows(&self, f: &mut Func, tokens: Range<Val>) {
         let s = &self.scratch.diagonal;
         self.fill_with_ones(f, s.running);
-        let corrections = self.of.corrections();
         f.for_each(tokens.start, tokens.end, 1, |f, t| {
             let decay = s.decay.row(f, t);
-            let query = RowPair::of(f, self.scratch.query, s.query, t);
-            let decayed_query = self.scratch.decayed_query.row(f, t);
-            let first = self.rows_of(f, t, corrections.len());
-            let probes: Vec<(RowPair, Val)> = (0..corrections.len())
-                .map(|n| {
-                    let n = f.i64(n as i64);
-                    let row = f.add(first, n);
-                    let probe = RowPair::of(f, self.scratch.probe, s.probe, row);
-                    (probe, s.decayed_probe.row(f, row))
+            let reads: Vec<(Read, RowPair, Val)> = self
+                .reads(f, t)
+                .into_iter()
+                .map(|read| {
+                    let [own, from_start, decayed] = self.rows_of_read(f, read);
+                    (
+                        read,
+                        RowPair {
+                            from: own,
+                            to: from_start,
+                        },
+                        decayed,
+                    )
                 })
                 .collect();
             self.each_of_n(f, |f, at| {
@@ -91,22 +96,52 @@ impl Block<'_, '_> {
                 let running = f.mul(before, decay);
                 let p = f.gep(s.running.base, at, Scalar::F32);
                 f.store(running, p);
-                let scale = |f: &mut Func, row: RowPair, decayed: Val, by: Val| {
-                    let (row, decayed) = (row.at(f, at), f.gep(decayed, at, Scalar::F32));
+                for (read, rows, decayed) in &reads {
+                    let (row, decayed) = (rows.at(f, at), f.gep(*decayed, at, Scalar::F32));
                     let val = f.load(row.from, self.vector_ty());
-                    let val = f.mul(val, by);
+                    let val = f.mul(val, if read.after.is_some() { running } else { before });
                     f.store(val, row.to);
                     let val = f.mul(val, total);
                     f.store(val, decayed);
-                };
-                let by = if self.of.form.reads_previous { before } else { running };
-                scale(f, query, decayed_query, by);
-                for (correction, (probe, decayed)) in corrections.iter().zip(&probes) {
-                    let by = if correction.after == 0 { before } else { running };
-                    scale(f, *probe, *decayed, by);
                 }
             });
         });
+    }
+
+    /// What reads the state at token `t`: its queries, then its probes.
+    fn reads(&self, f: &mut Func, t: Val) -> Vec<Read> {
+        let all = self.of.form.writes.len();
+        let (queries, corrections) = (&self.of.form.queries, self.of.corrections());
+        let of_queries = queries.iter().map(|query| (!query.reads_previous).then_some(all));
+        let of_probes = corrections.iter().map(|c| (c.after > 0).then_some(c.after));
+        let mut reads = Vec::new();
+        for (n, after) in of_queries.enumerate() {
+            let row = self.row_of(f, t, queries.len(), n);
+            reads.push(Read {
+                row,
+                is_probe: false,
+                after,
+            });
+        }
+        for (n, after) in of_probes.enumerate() {
+            let row = self.row_of(f, t, corrections.len(), n);
+            reads.push(Read {
+                row,
+                is_probe: true,
+                after,
+            });
+        }
+        reads
+    }
+
+    /// The row that the state is read with: as it is, decayed from the start of its sub-block, and from that of the block.
+    fn rows_of_read(&self, f: &mut Func, read: Read) -> [Val; 3] {
+        let (s, d) = (self.scratch, &self.scratch.diagonal);
+        let matrices = match read.is_probe {
+            false => [s.query, d.query, s.decayed_query],
+            true => [s.probe, d.probe, d.decayed_probe],
+        };
+        matrices.map(|matrix| matrix.row(f, read.row))
     }
 
     /// The scores of a sub-block for the keys of a group in earlier ones, in whole tiles; what they write behind these is written later.
@@ -115,7 +150,7 @@ impl Block<'_, '_> {
         let (tile, zero) = (sizes.sub_block_tile(), f.i64(0));
         let columns = self.rows_of(f, first, sizes.writes[group]);
         let each = sizes.writes[CORRECTED];
-        let queries = (1, s.diagonal.query, s.decayed_scores[group]);
+        let queries = (sizes.queries, s.diagonal.query, s.decayed_scores[group]);
         let probes = (each, s.diagonal.probe, s.probe_scores[group]);
         for (each, rows, to) in [queries, probes].into_iter().filter(|(each, _, _)| *each > 0) {
             let (start, count) = (
@@ -142,67 +177,51 @@ impl Block<'_, '_> {
     /// The scores of token `t` for the keys of its own sub-block, which begins at `first`; the keys decay to `t`.
     fn scores_of_token(&self, f: &mut Func, first: Val, t: Val) {
         let (s, sizes) = (self.scratch, &self.of.sizes);
-        let corrections = self.of.corrections();
-        let probe = self.rows_of(f, t, corrections.len());
-        let probes: Vec<Val> = (0..corrections.len())
-            .map(|n| {
-                let n = f.i64(n as i64);
-                f.add(probe, n)
-            })
-            .collect();
-        let rows = TokenRows {
+        let token = TokenRows {
             decay: s.diagonal.decay.row(f, t),
-            query: s.query.row(f, t),
-            probes: probes.iter().map(|row| s.probe.row(f, *row)).collect(),
+            reads: self.reads(f, t),
         };
         for group in sizes.groups() {
             let each = sizes.writes[group];
             let (from, own) = (self.rows_of(f, first, each), self.rows_of(f, t, each));
-            for (to, row) in self.places(group, t, &probes) {
-                let row = to.row(f, row);
+            for read in &token.reads {
+                let row = self.scores_of(group, *read).row(f, read.row);
                 self.clear(f, row, from, sizes.columns(group));
             }
             f.for_each(from, own, 1, |f, key| {
                 let row = s.key[group].row(f, key);
-                let sums = self.decay_and_multiply(f, row, &rows);
-                for ((to, row), sum) in self.places(group, t, &probes).into_iter().zip(sums) {
-                    self.store_score(f, &Place { to, row, column: key }, sum);
+                let sums = self.decay_and_multiply(f, row, &token);
+                for (read, sum) in token.reads.iter().zip(sums) {
+                    self.store_score(f, self.scores_of(group, *read), read.row, key, sum);
                 }
             });
             for (n, write) in self.of.group(group).iter().enumerate() {
                 let n = f.i64(n as i64);
                 let key = f.add(own, n);
                 let row = s.key[group].row(f, key);
-                let seen = corrections.iter().map(|c| write.number < c.after);
-                let reads = [!self.of.form.reads_previous].into_iter().chain(seen);
-                let with = [rows.query].into_iter().chain(rows.probes.iter().copied());
-                for (((to, at), seen), with) in self.places(group, t, &probes).into_iter().zip(reads).zip(with) {
-                    if seen {
+                for read in &token.reads {
+                    if read.after.is_some_and(|after| write.number < after) {
+                        let [with, ..] = self.rows_of_read(f, *read);
                         let sum = self.multiply(f, row, with);
-                        self.store_score(
-                            f,
-                            &Place {
-                                to,
-                                row: at,
-                                column: key,
-                            },
-                            sum,
-                        );
+                        self.store_score(f, self.scores_of(group, *read), read.row, key, sum);
                     }
                 }
             }
         }
     }
 
-    /// Rows of scores of a token for the keys of a group: of its query, then of its probes.
-    fn places(&self, group: Group, t: Val, probes: &[Val]) -> Vec<(Matrix, Val)> {
+    /// The scores of a kind of reads for the keys of a group.
+    fn scores_of(&self, group: Group, read: Read) -> Matrix {
         let s = self.scratch;
-        let of_probes = probes.iter().map(|row| (s.probe_scores[group], *row));
-        [(s.decayed_scores[group], t)].into_iter().chain(of_probes).collect()
+        if read.is_probe {
+            s.probe_scores[group]
+        } else {
+            s.decayed_scores[group]
+        }
     }
 
-    fn store_score(&self, f: &mut Func, at: &Place, score: Val) {
-        let p = at.to.entry(f, at.row, at.column);
+    fn store_score(&self, f: &mut Func, to: Matrix, row: Val, key: Val, score: Val) {
+        let p = to.entry(f, row, key);
         f.store(score, p);
     }
 
@@ -230,24 +249,23 @@ impl Block<'_, '_> {
             .collect()
     }
 
-    /// Decays a key by a token's decay; the sums of its products with the token's query and probes.
+    /// Decays a key by a token's decay; the sums of its products with the rows that read the state.
     fn decay_and_multiply(&self, f: &mut Func, key: Val, token: &TokenRows) -> Vec<Val> {
-        let corrections = self.of.corrections();
-        self.sums(f, 1 + corrections.len(), &|f, at, sums| {
+        let rows: Vec<Val> = token.reads.iter().map(|read| self.rows_of_read(f, *read)[0]).collect();
+        self.sums(f, rows.len(), &|f, at, sums| {
             let load = |f: &mut Func, row: Val| {
                 let p = f.gep(row, at, Scalar::F32);
                 f.load(p, self.vector_ty())
             };
-            let (before, decay, query) = (load(f, key), load(f, token.decay), load(f, token.query));
+            let (before, decay) = (load(f, key), load(f, token.decay));
             let decayed = f.mul(before, decay);
             let p = f.gep(key, at, Scalar::F32);
             f.store(decayed, p);
-            let read = if self.of.form.reads_previous { before } else { decayed };
-            let mut next = vec![f.fma(query, read, sums[0])];
-            for ((correction, row), sum) in corrections.iter().zip(&token.probes).zip(&sums[1..]) {
-                let probe = load(f, *row);
-                let key = if correction.after == 0 { before } else { decayed };
-                next.push(f.fma(probe, key, *sum));
+            let mut next = Vec::new();
+            for ((read, row), sum) in token.reads.iter().zip(&rows).zip(sums) {
+                let with = load(f, *row);
+                let key = if read.after.is_some() { decayed } else { before };
+                next.push(f.fma(with, key, *sum));
             }
             next
         })

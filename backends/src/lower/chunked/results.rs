@@ -11,19 +11,20 @@ use crate::{
 };
 
 impl Block<'_, '_> {
-    /// `Y = (D o Q K^T) V + (d o Q) S`
+    /// `Y = (D o Q K^T) V + (d o Q) S`, with a row for each read of each token.
     pub(super) fn results(&self, f: &mut Func, state: Matrix) {
         let (s, sizes) = (self.scratch, &self.of.sizes);
         sizes.each_panel(f, &|f, column, vectors| {
             let [y, state] = [s.result, state].map(|m| m.columns_from(f, column));
             let (zero, tile) = (f.i64(0), sizes.tile(vectors));
-            f.for_each(zero, self.count, i64::from(tile.rows), |f, t| {
-                let end = self.end_of_tile(f, t);
-                let c = y.rows_from(f, t);
+            let count = self.rows_of(f, self.count, sizes.queries);
+            f.for_each(zero, count, i64::from(tile.rows), |f, row| {
+                let end = self.end_of_rows(f, row, sizes.queries);
+                let c = y.rows_from(f, row);
                 let mut beta = f.f32(0.0);
                 for group in sizes.groups() {
                     let within_block = Product {
-                        a: s.decayed_scores[group].rows_from(f, t),
+                        a: s.decayed_scores[group].rows_from(f, row),
                         b: s.value[group].columns_from(f, column),
                         c,
                         depth: self.rows_of(f, end, sizes.writes[group]),
@@ -33,7 +34,7 @@ impl Block<'_, '_> {
                     beta = f.f32(1.0);
                 }
                 let of_state = Product {
-                    a: s.decayed_query.rows_from(f, t),
+                    a: s.decayed_query.rows_from(f, row),
                     b: state,
                     c,
                     depth: f.i64(sizes.n as i64),
@@ -50,8 +51,9 @@ impl Block<'_, '_> {
         let (whole, bits) = (p / lanes * lanes, self.vector_ty().with(Scalar::I32));
         let (zero, none) = (f.i64(0), f.zero(bits));
         let (one, step, end) = (f.i64(1), f.i64(lanes as i64), f.i64(whole as i64));
-        let found = f.for_loop(zero..self.count, one, &[none], |f, t, found| {
-            let row = self.scratch.result.row(f, t);
+        let count = self.rows_of(f, self.count, self.of.sizes.queries);
+        let found = f.for_loop(zero..count, one, &[none], |f, row, found| {
+            let row = self.scratch.result.row(f, row);
             let found = f.for_loop(zero..end, step, found, |f, at, found| {
                 let p = f.gep(row, at, Scalar::F32);
                 let x = f.load(p, self.vector_ty());
@@ -139,9 +141,13 @@ impl Block<'_, '_> {
         self.each_vector(f, self.p_axis(), &|exprs, f, t, at| {
             exprs.space.truncate(depth);
             let coords = ExprLowering::identity(depth);
-            let p = self.scratch.result.entry(f, t, at);
-            let sum = f.load(p, self.vector_ty());
-            exprs.set(self.of.form.sum, coords.clone(), sum);
+            let queries = &self.of.form.queries;
+            for (n, query) in queries.iter().enumerate() {
+                let row = self.row_of(f, t, queries.len(), n);
+                let p = self.scratch.result.entry(f, row, at);
+                let sum = f.load(p, self.vector_ty());
+                exprs.set(query.sum, coords.clone(), sum);
+            }
             for nest in &scan.outputs {
                 let val = exprs.value(f, nest.value, &coords);
                 exprs.write(f, nest, &coords, val);

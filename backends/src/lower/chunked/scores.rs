@@ -18,7 +18,7 @@ impl Block<'_, '_> {
         self.rows(f);
         for group in self.of.sizes.groups() {
             self.transpose_keys(f, group);
-            self.times_keys(f, group, 1, [s.query, s.scores[group]]);
+            self.times_keys(f, group, self.of.sizes.queries, [s.query, s.scores[group]]);
             let probes = self.of.sizes.writes[CORRECTED];
             if probes > 0 {
                 self.times_keys(f, group, probes, [s.probe, s.probe_scores[group]]);
@@ -36,7 +36,11 @@ impl Block<'_, '_> {
                 self.materialize_product(f, &write.write.key, n, to);
             }
         }
-        self.materialize_product(f, &self.of.form.query, n, s.query);
+        let queries = &self.of.form.queries;
+        for (i, query) in queries.iter().enumerate() {
+            let to = s.query.every(f, i, queries.len());
+            self.materialize_product(f, &query.factors, n, to);
+        }
         let corrections = self.of.corrections();
         for (i, correction) in corrections.iter().enumerate() {
             let to = s.probe.every(f, i, corrections.len());
@@ -74,18 +78,17 @@ impl Block<'_, '_> {
         f.mul(tokens, each)
     }
 
+    /// Row `n` of those of token `t`, where tokens have `each` rows.
+    pub(super) fn row_of(&self, f: &mut Func, t: Val, each: usize, n: usize) -> Val {
+        let (first, n) = (self.rows_of(f, t, each), f.i64(n as i64));
+        f.add(first, n)
+    }
+
     /// The token behind the last one of the tile that begins at some row, where tokens have `each` rows; at most that behind the block.
     pub(super) fn end_of_rows(&self, f: &mut Func, row: Val, each: usize) -> Val {
         let step = f.i64(i64::from(self.of.sizes.tile_rows) + each as i64 - 1);
         let (end, each) = (f.add(row, step), f.i64(each as i64));
         let end = f.udiv(end, each);
-        f.min(end, self.count)
-    }
-
-    /// The token behind the tile that begins at token `t`, at most that behind the block.
-    pub(super) fn end_of_tile(&self, f: &mut Func, t: Val) -> Val {
-        let step = f.i64(i64::from(self.of.sizes.tile_rows));
-        let end = f.add(t, step);
         f.min(end, self.count)
     }
 

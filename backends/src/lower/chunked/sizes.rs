@@ -29,8 +29,10 @@ pub(super) struct Sizes {
     pub(super) padded_n: usize,
     /// Tokens of a block, whole vectors.
     pub(super) block: usize,
-    /// Rows of the matrices with a row for each token: the block, rounded up to whole tiles.
+    /// Rows of the matrices with a row for each token; others have as many for each read, write or correction: the block, rounded up to whole tiles.
     rows: usize,
+    /// Reads of the state by results of a token.
+    pub(super) queries: usize,
     /// Writes of a token, by [`Group`].
     pub(super) writes: [usize; 2],
     /// The decay differs from key to key.
@@ -68,6 +70,7 @@ impl Sizes {
             padded_n: n.next_multiple_of(lanes),
             block: form.block,
             rows: form.block.next_multiple_of(tile_rows as usize),
+            queries: form.queries.len(),
             writes: [corrected, form.writes.len() - corrected],
             diagonal: form.diagonal,
             transposed: innermost != scan.kept.last(),
@@ -94,7 +97,11 @@ impl Sizes {
     pub(super) fn sums_of_n(&self) -> usize {
         let (vectors, most) = (
             self.padded_n / self.lanes as usize,
-            if self.writes[CORRECTED] > 1 { 2 } else { 4 },
+            if self.queries + self.writes[CORRECTED] > 2 {
+                2
+            } else {
+                4
+            },
         );
         (1..=most).rev().find(|n| vectors.is_multiple_of(*n)).unwrap_or(1)
     }
@@ -241,21 +248,23 @@ pub(super) struct DiagonalScratch<M> {
 impl<M> Scratch<M> {
     fn allocate(sizes: &Sizes, mut matrix: impl FnMut(Shape) -> M) -> Scratch<M> {
         let mut matrix = |rows, columns| matrix(Shape { rows, columns });
-        let &Sizes { rows, writes, .. } = sizes;
+        let &Sizes {
+            rows, queries, writes, ..
+        } = sizes;
         let (n, p) = (sizes.padded_n, sizes.padded_p);
-        let probes = rows * writes[CORRECTED];
+        let (reads, probes) = (rows * queries, rows * writes[CORRECTED]);
         let diagonal = |rows: usize| if sizes.diagonal { rows } else { 0 };
         let plain = |rows: usize| if sizes.diagonal { 0 } else { rows };
         Scratch {
             key: writes.map(|w| matrix(w * rows, n)),
             key_transposed: [CORRECTED, PLAIN].map(|g| matrix(n, sizes.columns(g))),
-            query: matrix(rows, n),
-            decayed_query: matrix(rows, n),
-            scores: [CORRECTED, PLAIN].map(|g| matrix(plain(rows), sizes.columns(g))),
-            decayed_scores: [CORRECTED, PLAIN].map(|g| matrix(rows, sizes.columns(g))),
+            query: matrix(reads, n),
+            decayed_query: matrix(reads, n),
+            scores: [CORRECTED, PLAIN].map(|g| matrix(plain(reads), sizes.columns(g))),
+            decayed_scores: [CORRECTED, PLAIN].map(|g| matrix(reads, sizes.columns(g))),
             value: writes.map(|w| matrix(w * rows, p)),
             decayed_value: writes.map(|w| matrix(plain(w * rows), p)),
-            result: matrix(rows, p),
+            result: matrix(reads, p),
             last_decays: [CORRECTED, PLAIN].map(|g| matrix(1, sizes.columns(g))),
             state: matrix(if sizes.in_place() { 0 } else { sizes.n }, p),
             probe: matrix(probes, n),
@@ -266,7 +275,7 @@ impl<M> Scratch<M> {
                 decay: matrix(diagonal(rows), n),
                 running: matrix(diagonal(1), n),
                 total: matrix(diagonal(1), n),
-                query: matrix(diagonal(rows), n),
+                query: matrix(diagonal(reads), n),
                 probe: matrix(diagonal(probes), n),
                 decayed_probe: matrix(diagonal(probes), n),
             },

@@ -164,7 +164,7 @@ fn only_write(form: &Chunked) -> (&Write, &Term) {
 fn a_decay_for_each_head_has_a_matrix_form() {
     let found = form(PLAIN, READ).expect("legal");
     let (write, value) = only_write(&found);
-    let counts = [&found.decay, &write.key, &value.factors, &found.query].map(Vec::len);
+    let counts = [&found.decay, &write.key, &value.factors, &found.queries[0].factors].map(Vec::len);
     assert_eq!((counts, found.shared, found.diagonal), ([1, 1, 1, 1], 2, false));
 }
 

@@ -4,7 +4,7 @@ use super::parse::PlanParser;
 use crate::{
     affine::AffineExpr,
     plan::{
-        Chunked, Correction, Costs, Factor, ScanBlock, Term, Write,
+        Chunked, Correction, Costs, Factor, Query, ScanBlock, Term, Write,
         types::{Kernel, Matmul, Scan},
     },
 };
@@ -115,9 +115,8 @@ impl PlanParser<'_> {
         })
     }
 
-    /// `%40 shared=4 block=16 shortest=64 by_tokens=120.0 products=80.0 { … }`
+    /// `shared=4 block=16 shortest=64 by_tokens=120.0 products=80.0 { … }`
     fn matrix_form(&mut self) -> Result<Chunked, ParseError> {
-        let sum = self.value()?;
         let (shared, block) = (self.text.setting("shared")?, self.text.setting("block")?);
         let shortest = self.option("shortest", |p| p.text.count())?;
         let costs = Costs {
@@ -125,10 +124,12 @@ impl PlanParser<'_> {
             products: self.cost("products")?,
         };
         let diagonal = self.text.eat_word("diagonal");
-        let reads_previous = self.text.eat_word("reads_previous");
         self.block(|p| {
-            let (decay, query) = (p.factors("decay")?, p.factors("query")?);
-            let mut writes = Vec::new();
+            let decay = p.factors("decay")?;
+            let (mut queries, mut writes) = (Vec::new(), Vec::new());
+            while p.text.at_word("query") {
+                queries.push(p.query()?);
+            }
             while p.text.at_word("key") {
                 writes.push(p.write()?);
             }
@@ -136,14 +137,27 @@ impl PlanParser<'_> {
                 decay,
                 diagonal,
                 writes,
-                query,
-                reads_previous,
-                sum,
+                queries,
                 shared,
                 block,
                 shortest,
                 costs,
             })
+        })
+    }
+
+    /// `query %40 of previous = %5[i0, i2]`
+    fn query(&mut self) -> Result<Query, ParseError> {
+        self.text.expect_word("query")?;
+        let sum = self.value()?;
+        let reads_previous = self.text.eat_word("of");
+        if reads_previous {
+            self.text.expect_word("previous")?;
+        }
+        Ok(Query {
+            factors: self.product()?,
+            reads_previous,
+            sum,
         })
     }
 

@@ -258,7 +258,7 @@ impl Printer<'_, '_, '_> {
     }
 
     fn matrix_form(&mut self, form: &Chunked) -> fmt::Result {
-        let mut head = format!("matrix {} shared={} block={}", form.sum, form.shared, form.block);
+        let mut head = format!("matrix shared={} block={}", form.shared, form.block);
         if let Some(shortest) = form.shortest {
             head += &format!(" shortest={shortest}");
         }
@@ -267,12 +267,12 @@ impl Printer<'_, '_, '_> {
         if form.diagonal {
             head += " diagonal";
         }
-        if form.reads_previous {
-            head += " reads_previous";
-        }
         self.block(&head, |p| {
             p.factors("decay", &form.decay)?;
-            p.factors("query", &form.query)?;
+            for query in &form.queries {
+                let of = if query.reads_previous { " of previous" } else { "" };
+                p.factors(&format!("query {}{of}", query.sum), &query.factors)?;
+            }
             form.writes.iter().try_for_each(|write| p.write(write))
         })
     }

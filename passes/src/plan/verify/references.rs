@@ -80,7 +80,7 @@ fn check_kernel(report: &mut Report<'_>, place: Place, kernel: &Kernel) {
     scan.states.iter().for_each(|s| state(report, place, *s));
     scan.outputs.iter().for_each(|nest| check_nest(report, place, nest));
     if let Some(form) = &scan.chunked {
-        value(report, place, form.sum);
+        form.queries.iter().for_each(|query| value(report, place, query.sum));
         form.factors().for_each(|x| value(report, place, x.value));
     }
 }

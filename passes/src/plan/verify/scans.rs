@@ -113,8 +113,11 @@ impl Form<'_> {
         let (graph, form) = (report.graph, self.form);
         let (n, p) = (self.loops.len() - 1, self.loops.len() - 2);
         let whole = |v: Value| graph.ty(graph.operands(v)[0]).sizes() == self.loops;
-        let is_sum = *graph.op(form.sum) == SUM && whole(form.sum);
-        report.require(is_sum, 15, place, || format!("{} is no sum over all keys", form.sum));
+        report.require(!form.queries.is_empty(), 15, place, || "nothing is read".to_owned());
+        for sum in form.queries.iter().map(|query| query.sum) {
+            let is_sum = *graph.op(sum) == SUM && whole(sum);
+            report.require(is_sum, 15, place, || format!("{sum} is no sum over all keys"));
+        }
         let heads: usize = self.loops[..p].iter().product();
         let divides = form.shared > 0 && heads.is_multiple_of(form.shared);
         report.require(divides, 15, place, || {
@@ -125,7 +128,8 @@ impl Form<'_> {
         report.require(!form.writes.is_empty(), 15, place, || "nothing is written".to_owned());
         let (of_key, of_value, of_head) = (&[p][..], &[n][..], &[n, p][..]);
         let of_decay = if form.diagonal { of_key } else { of_head };
-        let mut products = vec![("decay", &form.decay, of_decay), ("query", &form.query, of_key)];
+        let mut products = vec![("decay", &form.decay, of_decay)];
+        products.extend(form.queries.iter().map(|query| ("query", &query.factors, of_key)));
         for (number, write) in form.writes.iter().enumerate() {
             products.push(("key", &write.key, of_key));
             products.extend(write.value.iter().map(|value| ("value", &value.factors, of_value)));
