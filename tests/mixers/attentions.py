@@ -225,4 +225,71 @@ def infllm(name):
     return f
 
 
-MAKERS = {"infllm": infllm, "mla": mla, "dsa": dsa, "nsa": nsa, "path": path, "yoco": yoco}
+def grouped(f, kv_heads):
+    """Queries, keys and values of all tokens, keys and values repeated for the heads that share them, and the last projection."""
+    q_proj, out = f.weight("q_proj", HEADS * HD, D), f.weight("o_proj", D, HEADS * HD)
+    k_proj, v_proj = f.weight("k_proj", kv_heads * HD, D), f.weight("v_proj", kv_heads * HD, D)
+    q = (f.x @ q_proj.T).reshape(-1, HEADS, HD)
+    k, v = [(f.x @ w.T).reshape(-1, kv_heads, HD).repeat(HEADS // kv_heads, axis=1) for w in (k_proj, v_proj)]
+    return q, k, v, out
+
+
+def stick_breaking(name):
+    """Stick-breaking attention (Tan et al. 2024, arXiv:2410.17980, section 2): A[i, j] = b[i, j] prod(j < m < i: 1 - b[i, m]), b = sigmoid(q k / sqrt(hd))."""
+    f = Fixture(name, layer="stick_breaking_attention")
+    q, k, v, out = grouped(f, 2)
+    rows = []
+    for t in range(len(f.x)):
+        o = []
+        for h in range(HEADS):
+            share, left, sum_ = sigmoid(k[:t, h] @ q[t, h] * HD ** -0.5), 1.0, np.zeros(HD)
+            for j in range(t - 1, -1, -1):
+                sum_ += left * share[j] * v[j, h]
+                left *= 1 - share[j]
+            o.append(sum_)
+        rows.append(out @ np.concatenate(o))
+    f.answer(rows)
+    return f
+
+
+def forgetting(name):
+    """Forgetting attention (Lin et al. 2025, arXiv:2503.02130, equation 8): weights are multiplied by the forget gates of all later tokens."""
+    f = Fixture(name, layer="forgetting_attention")
+    q, k, v, out = grouped(f, 4)
+    gates = sigmoid(f.x @ f.weight("f_proj", HEADS, D).T + f.weight("f_bias", HEADS, scale=1.0, shift=2.0))
+    rows = []
+    for t in range(len(f.x)):
+        o = []
+        for h in range(HEADS):
+            passed = np.array([np.prod(gates[j + 1:t + 1, h]) for j in range(t + 1)])
+            weight = np.exp(k[:t + 1, h] @ q[t, h] * HD ** -0.5) * passed
+            o.append(weight @ v[:t + 1, h] / weight.sum())
+        rows.append(out @ np.concatenate(o))
+    f.answer(rows)
+    return f
+
+
+def cope(name):
+    """Contextual positions (Golovneva et al. 2024, arXiv:2405.18719, section 4): the position of a key is the sum of the gates from it to the
+    query, embeddings of positions are interpolated."""
+    f = Fixture(name, layer="contextual_position_attention")
+    q, k, v, out = grouped(f, 2)
+    positions = 12
+    embedding = f.weight("pos_emb", HD, positions, scale=0.5)
+    rows = []
+    for t in range(len(f.x)):
+        o = []
+        for h in range(HEADS):
+            s = k[:t + 1, h] @ q[t, h] * HD ** -0.5
+            place = np.minimum(np.cumsum(sigmoid(s)[::-1])[::-1], positions - 1)
+            low, near = np.floor(place).astype(int), q[t, h] @ embedding
+            high = np.minimum(low + 1, positions - 1)
+            s = s + (place - low) * near[high] + (1 - (place - low)) * near[low]
+            o.append(softmax(s) @ v[:t + 1, h])
+        rows.append(out @ np.concatenate(o))
+    f.answer(rows)
+    return f
+
+
+MAKERS = {"infllm": infllm, "mla": mla, "dsa": dsa, "nsa": nsa, "path": path, "yoco": yoco, "stick_breaking": stick_breaking,
+          "forgetting": forgetting, "cope": cope}

@@ -166,7 +166,13 @@ impl Cx<'_> {
     }
 
     /// Heads that choose together share a head of keys.
-    fn check_choice(&mut self, choice: &Choice, operands: &[Tensor], span: Span) -> Option<()> {
+    fn check_choice(&mut self, choice: &Choice, spec: &AttendSpec, operands: &[Tensor], span: Span) -> Option<()> {
+        if spec.score.as_ref().is_some_and(PairExpr::uses_sums_behind) {
+            let message = "`select` scores each key by itself: it cannot add up what later keys say";
+            let d = Diagnostic::new("score-use", self.place(span), message);
+            self.report(d.help("`after` belongs to the `score` of an `attend`"));
+            return None;
+        }
         let [heads, groups] = [0, 1].map(|n| self.dims(&operands[n])[0].size);
         let share = heads / groups;
         if share.is_multiple_of(choice.together) {
@@ -200,7 +206,7 @@ impl Cx<'_> {
         spec.causal &= clock != Clock::Memory;
         spec.log_sum = keys.log_sum;
         if let Some(choice) = &keys.choice {
-            self.check_choice(choice, &operands, keys.span)?;
+            self.check_choice(choice, &spec, &operands, keys.span)?;
             spec.normaliser = Normaliser::Top(choice.top);
             spec.together = choice.together;
             if let Some(sums) = &choice.weights {

@@ -2,7 +2,7 @@
 
 use super::{
     cx::{Cx, Pairs},
-    val::{Score, Tensor, Val},
+    val::{Operand, Score, Tensor, Val},
 };
 use crate::{
     diag::{Diagnostic, Placed},
@@ -162,6 +162,30 @@ impl Cx<'_> {
             return None;
         }
         Some((score.expr != PairExpr::Score).then_some(score.expr))
+    }
+
+    /// `after(x)`: the sum of `x` over the keys that the query sees behind this one.
+    pub(super) fn sum_behind(&mut self, x: Operand, span: Span) -> Val {
+        if matches!(x.val, Val::Poison) {
+            return Val::Poison;
+        }
+        let is_product = |(_, score): &(String, Score)| score.expr == PairExpr::Score;
+        let place = self.place(span);
+        if !self.frames.iter().any(|frame| frame.lambda.iter().any(is_product)) {
+            let d = Diagnostic::new("score-use", place, "`after` is a sum over the keys of a query");
+            return self.report(d.help("use it in `score`: `score (s, i, j) = sigmoid(s) * exp(-after(softplus(s)))`"));
+        }
+        let Some(of) = self.as_pair(&x) else {
+            return Val::Poison;
+        };
+        if of.elem == Elem::Bool {
+            return self.error("wrong-operands", span, "`after` adds up numbers, not conditions");
+        }
+        if of.expr.uses_sums_behind() {
+            let d = Diagnostic::new("score-use", place, "a sum over later keys has another one inside");
+            return self.report(d.help("two sums may stand side by side: `s - after(a) - after(b)`"));
+        }
+        Val::Score(Score::new(PairExpr::After(Box::new(of.expr)), Elem::F32))
     }
 
     pub(super) fn normaliser(&mut self, e: &Expr) -> Option<Normaliser> {

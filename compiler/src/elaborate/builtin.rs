@@ -196,6 +196,15 @@ const BUILTINS: &[Builtin] = &[
         },
     },
     Builtin {
+        name: "after",
+        takes: "a number of each key",
+        settings: NONE,
+        call: |cx, call| {
+            let x = cx.operand(call.one()?);
+            Some(cx.sum_behind(x, call.span))
+        },
+    },
+    Builtin {
         name: "grad",
         takes: "a loss and what it is derived by",
         settings: NONE,

@@ -382,6 +382,10 @@ impl PairDomain for PairMade {
     fn listed(&mut self, _: usize, _: MadeOf) -> MadeOf {
         MadeOf::Reals
     }
+
+    fn after(&mut self, _: MadeOf) -> MadeOf {
+        MadeOf::Reals
+    }
 }
 
 /// Whether an expression is a quotient that is rounded down.

@@ -47,6 +47,10 @@ impl PairDomain for Numbers<'_> {
     fn listed(&mut self, _: usize, _: f64) -> f64 {
         panic!("there are no lists")
     }
+
+    fn after(&mut self, _: f64) -> f64 {
+        panic!("there are no sums over later keys")
+    }
 }
 
 /// Positions that a policy without data keeps after some tokens.

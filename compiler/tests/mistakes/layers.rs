@@ -75,4 +75,16 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
         "list-of-too-few-entries",
         "  q = reshape(x, 4, 2)\n  (best, score) = select(q, q; top = 2)\n  flatten(attend(q, q, q; where (i, j) = any(n < 9: best[head, n] == j)))",
     ),
+    (
+        "later-keys-in-a-mask",
+        "  q = reshape(x, 4, 2)\n  flatten(attend(q, q, q; where (i, j) = after(i - j) < 9))",
+    ),
+    (
+        "later-keys-of-later-keys",
+        "  q = reshape(x, 4, 2)\n  flatten(attend(q, q, q; score (s, i, j) = s - after(s + after(s))))",
+    ),
+    (
+        "later-keys-in-a-choice",
+        "  q = reshape(x, 4, 2)\n  (best, score) = select(q, q; top = 2, score (s, i, j) = s - after(s))\n  x * score[0, 0] + best[0, 0]",
+    ),
 ];

@@ -5,7 +5,7 @@ use super::{
     elementwise::{apply_binary, apply_unary},
     governed::{At, HeadCache},
 };
-use crate::{AttendSpec, BinaryOp, Clock, Normaliser, PairDomain, PairLeaf, UNSEEN, UnaryOp};
+use crate::{AttendSpec, BinaryOp, Clock, Normaliser, PairDomain, PairExpr, PairLeaf, UNSEEN, UnaryOp};
 use seqc_formats::Encoding;
 use std::collections::HashMap;
 
@@ -83,6 +83,10 @@ pub(super) struct Pair<'a> {
     pub(super) query: f64,
     pub(super) key: usize,
     pub(super) head: usize,
+    /// What is summed over the keys behind a key.
+    pub(super) behind: &'a [&'a PairExpr],
+    /// The sum of each over those behind this one.
+    pub(super) sums: &'a [f64],
 }
 
 impl Attend {
@@ -177,8 +181,11 @@ impl Attend {
         let mut choosing = Vec::new();
         for head in 0..self.heads {
             let mut admitted = Vec::new();
-            for (key, row) in rows.iter().enumerate() {
-                let pair = Pair {
+            let behind = self.spec.score.as_ref().map_or(Vec::new(), PairExpr::sums_behind);
+            let mut sums = vec![0.0; behind.len()];
+            // From the end: of each key, what is behind it is known.
+            for (key, row) in rows.iter().enumerate().rev() {
+                let mut pair = Pair {
                     attend: self,
                     operands,
                     key_streams: &row.streams,
@@ -186,11 +193,19 @@ impl Attend {
                     query,
                     key,
                     head,
+                    behind: &behind,
+                    sums: &sums,
                 };
-                if let Some(score) = self.score(row, pair) {
-                    admitted.push((score, key));
+                if self.spec.predicate.as_ref().is_some_and(|p| pair.value(p) == 0.0) {
+                    continue;
                 }
+                pair.score = self.product(row, operands, head);
+                let score = self.spec.score.as_ref().map_or(pair.score, |s| pair.value(s));
+                admitted.push((score, key));
+                let terms: Vec<f64> = behind.iter().map(|of| pair.value(of)).collect();
+                sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
             }
+            admitted.reverse();
             match self.spec.normaliser {
                 Normaliser::Top(n) => {
                     choosing.push(admitted);
@@ -204,16 +219,12 @@ impl Attend {
         out
     }
 
-    /// The score of one pair; `None` when the query does not see the key.
-    fn score(&self, row: &KeyRow, mut pair: Pair<'_>) -> Option<f64> {
-        if self.spec.predicate.as_ref().is_some_and(|p| pair.value(p) == 0.0) {
-            return None;
-        }
-        let q = &pair.operands[0][pair.head * self.e..(pair.head + 1) * self.e];
-        let start = pair.head / self.group * self.e;
+    /// The scaled product of a query and a key.
+    fn product(&self, row: &KeyRow, operands: &[Data], head: usize) -> f64 {
+        let q = &operands[0][head * self.e..(head + 1) * self.e];
+        let start = head / self.group * self.e;
         let product: f64 = q.iter().zip(&row.k[start..start + self.e]).map(|(a, b)| a * b).sum();
-        pair.score = self.spec.scale * product;
-        Some(self.spec.score.as_ref().map_or(pair.score, |s| pair.value(s)))
+        self.spec.scale * product
     }
 
     /// The weighted sum of the admitted keys' values, and the logarithm of the sum where it is asked for.
@@ -311,6 +322,21 @@ impl PairDomain for Pair<'_> {
 
     fn table(&mut self, n: usize, indices: Vec<f64>) -> f64 {
         self.attend.entry_of_table(n, self.operands, &indices)
+    }
+
+    fn value(&mut self, expr: &PairExpr) -> f64 {
+        let known = match expr {
+            PairExpr::After(of) => self.behind.iter().position(|other| **other == **of),
+            _ => None,
+        };
+        match known {
+            Some(n) => self.sums[n],
+            None => self.of_parts(expr),
+        }
+    }
+
+    fn after(&mut self, _: f64) -> f64 {
+        0.0
     }
 
     fn listed(&mut self, n: usize, x: f64) -> f64 {

@@ -191,4 +191,8 @@ impl PairDomain for Place<'_, '_, '_> {
     fn listed(&mut self, _: usize, _: f64) -> f64 {
         0.0
     }
+
+    fn after(&mut self, _: f64) -> f64 {
+        0.0
+    }
 }

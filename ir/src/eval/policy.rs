@@ -208,6 +208,8 @@ impl HeadStep<'_> {
             query: query.position as f64,
             key: self.cache.entries[slot].position,
             head,
+            behind: &[],
+            sums: &[],
         }
     }
 

@@ -48,6 +48,10 @@ impl PairDomain for AtHead {
     fn listed(&mut self, _: usize, _: Option<f64>) -> Option<f64> {
         None
     }
+
+    fn after(&mut self, _: Option<f64>) -> Option<f64> {
+        None
+    }
 }
 
 /// Whether a number is finite whatever the positions and the head are.
@@ -101,6 +105,10 @@ impl PairDomain for Finite {
     }
 
     fn listed(&mut self, _: usize, _: Finiteness) -> Finiteness {
+        false.into()
+    }
+
+    fn after(&mut self, _: Finiteness) -> Finiteness {
         false.into()
     }
 }

@@ -34,6 +34,9 @@ pub trait PairDomain {
     /// Whether `x` is an entry of the list that query stream `n` is.
     fn listed(&mut self, n: usize, x: Self::Value) -> Self::Value;
 
+    /// The sum of `x` over the keys that the query sees behind this one.
+    fn after(&mut self, x: Self::Value) -> Self::Value;
+
     /// The values of the parts of an expression, put together. Not to be overridden.
     fn of_parts(&mut self, expr: &PairExpr) -> Self::Value {
         match expr {
@@ -59,6 +62,10 @@ pub trait PairDomain {
             PairExpr::Listed(n, x) => {
                 let x = self.value(x);
                 self.listed(*n, x)
+            }
+            PairExpr::After(x) => {
+                let x = self.value(x);
+                self.after(x)
             }
             PairExpr::Table(n, indices) => {
                 let indices = indices.iter().map(|index| self.value(index)).collect();
@@ -96,6 +103,10 @@ impl PairDomain for Substitution<'_> {
 
     fn listed(&mut self, n: usize, x: PairExpr) -> PairExpr {
         PairExpr::Listed(n, Box::new(x))
+    }
+
+    fn after(&mut self, x: PairExpr) -> PairExpr {
+        PairExpr::After(Box::new(x))
     }
 }
 

@@ -38,6 +38,8 @@ pub enum PairExpr {
     Table(usize, Vec<PairExpr>),
     /// Whether the operand is an entry of query stream `n`, a list of numbers `[n]`, or `[H, n]` with one for each query head.
     Listed(usize, Box<PairExpr>),
+    /// The sum of a number over the keys that the query sees behind this one (only inside a score function; sums are not nested).
+    After(Box<PairExpr>),
     /// A number.
     Const(f64),
     /// Elementwise function.
@@ -108,7 +110,7 @@ impl PairExpr {
     /// The expressions that this one is made of, in the order in which they are written.
     pub fn parts(&self) -> Vec<&PairExpr> {
         match self {
-            PairExpr::Unary(_, x) | PairExpr::Listed(_, x) => vec![x],
+            PairExpr::Unary(_, x) | PairExpr::Listed(_, x) | PairExpr::After(x) => vec![x],
             PairExpr::Binary(_, x, y) => vec![x, y],
             PairExpr::Select(c, a, b) => vec![c, a, b],
             PairExpr::Table(_, indices) => indices.iter().collect(),
@@ -185,6 +187,26 @@ impl PairExpr {
         self.any(&|e| matches!(e, PairExpr::Listed(..)))
     }
 
+    /// What is summed over the keys behind a key, each once, in the order in which it is written.
+    pub fn sums_behind(&self) -> Vec<&PairExpr> {
+        let mut found: Vec<&PairExpr> = Vec::new();
+        for of in self
+            .largest(&|e| matches!(e, PairExpr::After(_)))
+            .into_iter()
+            .flat_map(PairExpr::parts)
+        {
+            if !found.contains(&of) {
+                found.push(of);
+            }
+        }
+        found
+    }
+
+    /// True when a sum over the keys behind a key occurs.
+    pub fn uses_sums_behind(&self) -> bool {
+        self.any(&|e| matches!(e, PairExpr::After(_)))
+    }
+
     /// True when streams, tables or the product of query and key occur: more than positions, heads and numbers.
     pub fn uses_data(&self) -> bool {
         self.any(&|e| {
@@ -195,13 +217,19 @@ impl PairExpr {
                     | PairExpr::KeyStream(_)
                     | PairExpr::Table(..)
                     | PairExpr::Listed(..)
+                    | PairExpr::After(_)
             )
         })
     }
 
     /// True when what the key brings along occurs: it is not known of a page of keys as a whole.
     pub fn uses_key_data(&self) -> bool {
-        self.any(&|e| matches!(e, PairExpr::Score | PairExpr::KeyStream(_) | PairExpr::Table(..)))
+        self.any(&|e| {
+            matches!(
+                e,
+                PairExpr::Score | PairExpr::KeyStream(_) | PairExpr::Table(..) | PairExpr::After(_)
+            )
+        })
     }
 
     /// True for truth values.

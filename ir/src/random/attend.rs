@@ -6,6 +6,21 @@ use seqc_formats::Encoding;
 
 type Expr = PairExpr;
 
+/// A score that falls with what the query sees behind the key, as in stick-breaking attention.
+fn behind(score: Expr, normaliser: Normaliser) -> Expr {
+    let passed = Expr::After(Box::new(Expr::unary(UnaryOp::Softplus, Expr::Score)));
+    let passed = Expr::unary(UnaryOp::Neg, passed);
+    match normaliser {
+        Normaliser::Softmax => {
+            let less = Expr::binary(BinaryOp::Mul, passed, Expr::Const(0.125));
+            Expr::binary(BinaryOp::Add, score, less)
+        }
+        Normaliser::Sum | Normaliser::None | Normaliser::Top(_) => {
+            Expr::binary(BinaryOp::Mul, score, Expr::unary(UnaryOp::Exp, passed))
+        }
+    }
+}
+
 fn distance() -> Expr {
     Expr::binary(BinaryOp::Sub, Expr::QueryPos, Expr::KeyPos)
 }
@@ -58,6 +73,11 @@ impl Generator {
             Normaliser::None | Normaliser::Top(_) => {
                 self.rng.once_in(2).then(|| Expr::unary(UnaryOp::Tanh, Expr::Score))
             }
+        };
+        let score = if self.rng.once_in(4) {
+            Some(behind(score.unwrap_or(Expr::Score), normaliser))
+        } else {
+            score
         };
         let spec = AttendSpec {
             scale: (e as f64).powf(-0.5),

@@ -101,6 +101,7 @@ fn apply(word: &str, args: Vec<PairExpr>) -> Option<PairExpr> {
     let mut args = args.into_iter().map(Box::new);
     let expr = match (args.len(), word) {
         (3, "select") => PairExpr::Select(args.next()?, args.next()?, args.next()?),
+        (1, "after") => PairExpr::After(args.next()?),
         (1, _) => PairExpr::Unary(UnaryOp::from_name(word)?, args.next()?),
         (2, _) => PairExpr::Binary(BinaryOp::from_name(word)?, args.next()?, args.next()?),
         _ => return None,

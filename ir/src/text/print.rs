@@ -83,6 +83,7 @@ impl Display for PairExpr {
             PairExpr::KeyStream(n) => write!(f, "k{n}"),
             PairExpr::Table(n, indices) => write!(f, "t{n}({})", comma(indices)),
             PairExpr::Listed(n, x) => write!(f, "listed{n}({x})"),
+            PairExpr::After(x) => write!(f, "after({x})"),
             PairExpr::Const(c) => write!(f, "{}", Number(*c)),
             PairExpr::Unary(op, x) => write!(f, "{}({x})", op.name()),
             PairExpr::Binary(op, x, y) => write!(f, "{}({x}, {y})", op.name()),

@@ -48,6 +48,22 @@ pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, ty
             Ok(_) => {}
         }
     }
+    sums_behind(report, value, spec);
+}
+
+/// Sums over the keys behind a key are not nested, and all keys that count are in the cache, from which none is picked.
+fn sums_behind(report: &mut Report<'_>, value: Value, spec: &AttendSpec) {
+    let Some(score) = spec.score.as_ref().filter(|score| score.uses_sums_behind()) else {
+        return;
+    };
+    let flat = score.sums_behind().into_iter().all(|of| !of.uses_sums_behind());
+    report.require(flat, 11, value, || {
+        "a sum over the keys behind a key has another one inside".to_owned()
+    });
+    let all = spec.policy.is_none() && spec.has_values();
+    report.require(all, 11, value, || {
+        "sums over the keys behind a key go over all keys: there is no policy, and no choice of keys".to_owned()
+    });
 }
 
 /// Whether a stream is a scalar, or has a number for each query head.
@@ -202,6 +218,13 @@ impl PairDomain for Typing<'_> {
             ));
         }
         if x? { mixed("a list") } else { Ok(true) }
+    }
+
+    fn after(&mut self, x: Typed) -> Typed {
+        if !self.with_score {
+            return Err("a sum over the keys behind a key is used".to_owned());
+        }
+        if x? { mixed("a sum") } else { Ok(false) }
     }
 
     fn table(&mut self, n: usize, indices: Vec<Typed>) -> Typed {

@@ -152,4 +152,8 @@ impl PairDomain for Scope<'_> {
     fn listed(&mut self, _: usize, _: Typed) -> Typed {
         Err("policies have no lists".to_owned())
     }
+
+    fn after(&mut self, _: Typed) -> Typed {
+        Err("policies have no sums over later keys".to_owned())
+    }
 }

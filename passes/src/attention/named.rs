@@ -57,6 +57,8 @@ impl Named {
     /// Those of an attention with `heads` query heads; `entries` of each query stream as a list for each head.
     pub fn new(spec: &AttendSpec, heads: usize, entries: &[usize]) -> Option<Named> {
         let alone = spec.causal && spec.policy.is_none() && !matches!(spec.normaliser, Normaliser::Top(_));
+        // Sums over the keys behind a key go over pages in order.
+        let alone = alone && !spec.score.as_ref().is_some_and(PairExpr::uses_sums_behind);
         if !alone || AttentionSpan::new(spec, heads).distance.is_some() {
             return None;
         }

@@ -127,6 +127,10 @@ impl PairDomain for Seen {
     fn listed(&mut self, _: usize, _: AttentionSpan) -> AttentionSpan {
         AttentionSpan::ALL
     }
+
+    fn after(&mut self, _: AttentionSpan) -> AttentionSpan {
+        AttentionSpan::ALL
+    }
 }
 
 /// `op(x, y)` where one side is a choice, as a choice between comparisons.

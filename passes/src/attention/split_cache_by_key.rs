@@ -66,7 +66,7 @@ impl Split {
             && spec.causal
             && spec.clock == Clock::Every
             && spec.policy.is_none();
-        let left_alone = |e: &PairExpr| e.uses_tables() || e.uses_lists();
+        let left_alone = |e: &PairExpr| e.uses_tables() || e.uses_lists() || e.uses_sums_behind();
         let left_alone = left_alone(predicate) || spec.score.as_ref().is_some_and(left_alone);
         if !plain || left_alone || AttentionSpan::new(spec, heads).distance.is_some() {
             return None;

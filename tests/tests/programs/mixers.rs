@@ -47,9 +47,11 @@ mixers! {
     chunk_stack: "chunk_stack" -> "y" [], TOLERANCE;
     cms: "cms" -> "y" [], TOLERANCE;
     conv3d: "conv3d" -> "y" [], TOLERANCE;
+    cope: "cope" -> "y" [], TOLERANCE;
     deltaproduct: "deltaproduct" -> "y" [], TOLERANCE;
     diff_attention: "diff_attention" -> "y" [], TOLERANCE;
     dsa: "dsa" -> "y" [], TOLERANCE;
+    forgetting: "forgetting" -> "y" [], TOLERANCE;
     gated_deltanet: "gated_deltanet" -> "y" [], TOLERANCE;
     gla: "gla" -> "y" [], TOLERANCE;
     gss: "gss" -> "y" [], TOLERANCE;
@@ -104,6 +106,7 @@ mixers! {
     sgconv: "sgconv" -> "y" [], TOLERANCE;
     slstm: "slstm" -> "y" [], TOLERANCE;
     slstm_with_exponential_forgetting: "slstm" -> "y_exp_forget" ["stack.0.slstm.forget=exp", "stack.0.slstm.shift=4"], TOLERANCE;
+    stick_breaking: "stick_breaking" -> "y" [], TOLERANCE;
     tcnca: "tcnca" -> "y" [], TOLERANCE;
     titans: "titans" -> "y" [], TOLERANCE;
     tnn: "tnn" -> "y" [], TOLERANCE;

@@ -335,6 +335,10 @@ impl PairDomain for TileCoverage<'_> {
     fn listed(&mut self, _: usize, _: Known) -> Known {
         Known::Nothing
     }
+
+    fn after(&mut self, _: Known) -> Known {
+        Known::Nothing
+    }
 }
 
 impl Rational for TileCoverage<'_> {

@@ -173,6 +173,8 @@ pub(super) struct Scratch {
     pub(super) largest: usize,
     /// Sum of weights so far of each row, `[rows of a block][lanes]`.
     pub(super) total: usize,
+    /// Sums over the keys that each row has seen, for each sum of a score `[rows of a block]`.
+    pub(super) behind: usize,
     /// Scaled queries `[rows of a block][E]`.
     pub(super) queries: usize,
     /// What was found so far, weighted values or the best keys, `[rows of a block][found width]`.
@@ -236,6 +238,7 @@ impl Scratch {
             scores: take(tile * PAGE),
             largest: take(block + lanes),
             total: take(block * lanes),
+            behind: take(block * attend.sums_behind().len()),
             queries: take(block * attend.key_dim),
             sums: take(found * attend.found_width()),
             shares: take(attend.choosing() * attend.share_width()),

@@ -30,6 +30,7 @@ mod score_lowering;
 mod sort;
 mod split_kv;
 mod streams;
+mod sums_behind;
 mod table;
 mod ticks;
 mod tile;

@@ -32,11 +32,20 @@ impl QueryBlocks<'_> {
         };
         let one = f.i64(1);
         let last = f.sub(range.high, one);
+        // Sums over the keys behind a key begin with the last page.
+        let backward = !self.attend.sums_behind().is_empty();
         f.for_each(range.low, range.high, 1, |f, n| {
             let after = f.add(n, one);
             let after = f.min(after, last);
-            let (page, next) = (page(f, n), page(f, after));
-            self.tiles(f, block, [page, next], skip_masked);
+            let [at, next] = [n, after].map(|n| {
+                if !backward {
+                    return page(f, n);
+                }
+                let from_first = f.sub(n, range.low);
+                let turned = f.sub(last, from_first);
+                page(f, turned)
+            });
+            self.tiles(f, block, [at, next], skip_masked);
         });
     }
 

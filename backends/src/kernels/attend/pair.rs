@@ -1,6 +1,6 @@
 //! One query row and a vector of keys: what expressions over both are computed from.
 
-use super::{rational_lanes::RationalLanes, table::Tables, variant::Attend};
+use super::{rational_lanes::RationalLanes, sums_behind::SumBehind, table::Tables, variant::Attend};
 use crate::kernel::{Func, Ty, Val};
 use seqc_passes::attention::named::List;
 
@@ -40,6 +40,8 @@ pub(super) struct Pair<'a> {
     pub(super) members: Vec<Val>,
     /// What [`PairExpr::Listed`] looks through, for each query stream.
     pub(super) lists: &'a [Option<Entries>],
+    /// The values of [`PairExpr::After`](seqc_ir::PairExpr::After).
+    pub(super) behind: &'a [SumBehind<'a>],
 }
 
 /// The entries of a list for a query row.

@@ -120,6 +120,7 @@ impl<'a> QueryRow<'a> {
             named: self.named,
             members,
             lists: &self.lists,
+            behind: &[],
         }
     }
 }

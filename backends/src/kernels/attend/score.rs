@@ -5,6 +5,7 @@ use super::{
     layout::{PAGE, Scratch, float_at, row_at},
     pair::Pair,
     query_row::QueryRow,
+    sums_behind::{Carried, SumBehind, with_carried},
     table::Tables,
     tile_args::TileArgs,
     top_k::{Best, ListOfRow},
@@ -223,10 +224,12 @@ impl Score<'_> {
             return products;
         }
         let row = QueryRow::new(self.attend, f, &self.args, r);
+        let behind = self.sums_behind(f, &row, r, &products);
         let mut out = Vec::new();
         for (n, product) in products.into_iter().enumerate() {
             let start = n * self.lanes() as usize;
-            let pair = row.pairs(f, self.tables, self.args.page, start, product);
+            let mut pair = row.pairs(f, self.tables, self.args.page, start, product);
+            pair.behind = &behind[n];
             let mut score = match &spec.score {
                 Some(expr) => {
                     let score = pair.real(f, expr);
@@ -247,6 +250,30 @@ impl Score<'_> {
             out.push(score);
         }
         out
+    }
+
+    /// For each vector of keys of the page the sums over the keys behind them that row `r` sees.
+    fn sums_behind(&self, f: &mut Func, row: &QueryRow<'_>, r: Val, products: &[Val]) -> Vec<Vec<SumBehind<'_>>> {
+        let mut found = vec![Vec::new(); products.len()];
+        let at = f.add(self.args.at, r);
+        for (number, of) in self.attend.sums_behind().into_iter().enumerate() {
+            let place = self.attend.carried_sum(f, self.args.scratch, number, at);
+            let mut carried = f.load(place, Ty::F32);
+            for (n, product) in products.iter().enumerate().rev() {
+                let start = n * self.lanes() as usize;
+                let pair = row.pairs(f, self.tables, self.args.page, start, *product);
+                let mut terms = pair.real(f, of);
+                if self.mask == Mask::Pairs {
+                    let (seen, zero) = (self.seen(f, &pair), f.zero(self.ty()));
+                    terms = f.select(seen, terms, zero);
+                }
+                let Carried { sum, next } = with_carried(f, terms, carried);
+                carried = next;
+                found[n].push(SumBehind { of, sum });
+            }
+            f.store(carried, place);
+        }
+        found
     }
 
     fn in_powers_of_two(&self, f: &mut Func, score: Val) -> Val {

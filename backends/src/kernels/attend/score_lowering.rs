@@ -145,6 +145,11 @@ impl PairDomain for Lowering<'_> {
         if let Some(n) = self.pair.named.iter().position(|list| list.says(expr)) {
             return Term::Truth(self.pair.members[n]);
         }
+        if let PairExpr::After(of) = expr
+            && let Some(found) = self.pair.behind.iter().find(|sum| sum.of == &**of)
+        {
+            return Term::Real(found.sum);
+        }
         if let PairExpr::Binary(op, x, y) = expr
             && let Some(cases) = by_cases(*op, x, y, Nan::PassedOver)
         {
@@ -222,6 +227,10 @@ impl PairDomain for Lowering<'_> {
 
     fn table(&mut self, n: usize, indices: Vec<Term>) -> Term {
         Term::Real(self.pair.entry(self.f, &self.pair.lookups[n], &indices))
+    }
+
+    fn after(&mut self, _: Term) -> Term {
+        unreachable!("what scores sum over later keys is known where they are computed")
     }
 
     fn listed(&mut self, n: usize, x: Term) -> Term {

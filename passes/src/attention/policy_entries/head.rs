@@ -445,4 +445,8 @@ impl PairDomain for Place<'_, '_> {
     fn listed(&mut self, _: usize, _: Column) -> Column {
         Column::One(0.0)
     }
+
+    fn after(&mut self, _: Column) -> Column {
+        Column::One(0.0)
+    }
 }

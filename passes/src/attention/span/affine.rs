@@ -61,6 +61,10 @@ impl PairDomain for Positions {
     fn listed(&mut self, _: usize, _: Operand<PairAffine>) -> Operand<PairAffine> {
         Operand::Other
     }
+
+    fn after(&mut self, _: Operand<PairAffine>) -> Operand<PairAffine> {
+        Operand::Other
+    }
 }
 
 impl Rational for Positions {

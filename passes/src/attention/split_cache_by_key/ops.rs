@@ -168,4 +168,8 @@ impl PairDomain for OwnKey<'_> {
     fn listed(&mut self, _: usize, _: Value) -> Value {
         unreachable!("attention with lists is left alone")
     }
+
+    fn after(&mut self, _: Value) -> Value {
+        unreachable!("attention with sums over later keys is left alone")
+    }
 }

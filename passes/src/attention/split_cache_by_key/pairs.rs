@@ -116,6 +116,10 @@ impl PairDomain for FarKey<'_> {
     fn listed(&mut self, _: usize, _: Says) -> Says {
         Says::Nothing
     }
+
+    fn after(&mut self, _: Says) -> Says {
+        Says::Nothing
+    }
 }
 
 /// A truth value, known or not.
@@ -206,6 +210,13 @@ impl PairDomain for Given<'_> {
     fn listed(&mut self, n: usize, x: Truth) -> Truth {
         match x {
             Truth::Expr(x) => Truth::Expr(PairExpr::Listed(n, Box::new(x))),
+            known => known,
+        }
+    }
+
+    fn after(&mut self, x: Truth) -> Truth {
+        match x {
+            Truth::Expr(x) => Truth::Expr(PairExpr::After(Box::new(x))),
             known => known,
         }
     }

@@ -143,6 +143,7 @@ impl Numbers {
             named: &[],
             members: Vec::new(),
             lists: &[],
+            behind: &[],
         }
     }
 }
