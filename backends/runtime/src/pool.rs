@@ -16,6 +16,7 @@ use crate::{
     busy::Watch,
     code::Entry,
     scheduling::{sleep, wake},
+    tiny::TinyAreZeros,
 };
 
 /// Bytes of a thread's stack; generated code keeps its data in frames and scratch, not here.
@@ -185,8 +186,10 @@ impl Shared {
     unsafe fn call(&self, turn: &Turn, entry: Entry, frame: *const u64) {
         let threads = turn.awake as u32;
         self.hand_out(turn, Job::Call(entry, frame));
+        let zeros = TinyAreZeros::begin();
         // SAFETY: the caller's promise.
         unsafe { entry(frame, 0, i64::from(threads)) };
+        drop(zeros);
         self.gate.wait(threads);
     }
 
@@ -237,8 +240,10 @@ fn work(shared: &Shared, tid: usize) {
         // SAFETY: the gate opened, so the caller has written the job and leaves it alone.
         match unsafe { *shared.job.get() } {
             Job::Call(entry, frame) => {
+                let zeros = TinyAreZeros::begin();
                 // SAFETY: the caller of `run` promised that frame and function belong together.
                 unsafe { entry(frame, tid as i64, threads as i64) };
+                drop(zeros);
                 shared.gate.wait(threads as u32);
             }
             Job::Awake(now) => {

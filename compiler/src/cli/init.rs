@@ -18,7 +18,7 @@ pub(crate) struct InitArgs {
     /// The safetensors file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Replace an existing file
+    /// Replace an existing file; with `--weights none` also the weights that the model names
     #[arg(long)]
     force: bool,
 }

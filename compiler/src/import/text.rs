@@ -27,7 +27,7 @@ pub(super) struct Texts {
 pub(super) struct Given<'a> {
     /// The folder with the configuration and others beside it.
     pub(super) dir: &'a Path,
-    /// The longest text by the family.
+    /// The longest text by the family; 0: what the configuration says.
     pub(super) length: Option<&'a Known>,
     /// How many tokens the vocabulary has.
     pub(super) vocabulary: Option<usize>,
@@ -43,11 +43,11 @@ pub(super) fn texts(config: &Config, given: Given<'_>) -> Result<Texts, Diagnost
             .partition(|id| given.vocabulary.is_none_or(|count| (*id as usize) < count));
         if let (false, Some(count)) = (outside.is_empty(), given.vocabulary) {
             let ids: Vec<String> = outside.iter().map(u32::to_string).collect();
-            let message = format!(
-                "{of} names {}, the vocabulary has the ids from 0 to {}",
-                ids.join(", "),
-                count - 1
-            );
+            let there = match count {
+                0 => "no ids".to_owned(),
+                _ => format!("the ids from 0 to {}", count - 1),
+            };
+            let message = format!("{of} names {}, the vocabulary has {there}", ids.join(", "));
             let help = "such ids are left out: texts do not end there; correct them in that file, or write `end:` in the model";
             warnings.push(Diagnostic::warning("import", message).help(help));
         }
@@ -61,9 +61,9 @@ pub(super) fn texts(config: &Config, given: Given<'_>) -> Result<Texts, Diagnost
     }
     Ok(Texts {
         ends: ends.filter(|(all, _)| !all.is_empty()),
-        trained_length: match given.length {
-            Some(length) => length.size().filter(|n| *n > 0),
-            None => trained_length(config),
+        trained_length: match given.length.and_then(Known::size).filter(|n| *n > 0) {
+            None => trained_length(config, &mut warnings),
+            known => known,
         },
         warnings,
     })
@@ -113,13 +113,23 @@ fn ids(config: &Config, key: &str) -> Result<Vec<u32>, Diagnostic> {
     Ok(all)
 }
 
-fn trained_length(config: &Config) -> Option<usize> {
+/// The first of [`LENGTHS`] that says it; what is no number of tokens is warned of and left out.
+fn trained_length(config: &Config, warnings: &mut Vec<Diagnostic>) -> Option<usize> {
     let architecture = config.text(config.kind_key()).filter(|_| config.is_gguf());
     let of_gguf = architecture.map(|name| format!("{name}.context_length"));
     let keys = LENGTHS.iter().map(|key| (*key).to_owned()).chain(of_gguf);
-    let lengths = keys.filter_map(|key| match config.get(&key) {
-        Ok(Some(Known::Num(n))) if n >= 1.0 && n.fract() == 0.0 && n < f64::from(u32::MAX) => Some(n as usize),
-        _ => None,
-    });
-    lengths.into_iter().next()
+    for key in keys {
+        let found = match config.get(&key) {
+            Ok(Some(Known::Num(n))) if n >= 1.0 && n.fract() == 0.0 && n < f64::from(u32::MAX) => {
+                return Some(n as usize);
+            }
+            Ok(None) => continue,
+            Ok(Some(other)) => other.to_string(),
+            Err(unreadable) => unreadable.found,
+        };
+        let message = format!("{}: `{key}` is no number of tokens but {found}", config.shown());
+        let help = "it is left out: texts of any length are read without a warning; correct it there, or write `trained_length:` in the model";
+        warnings.push(Diagnostic::warning("import", message).help(help));
+    }
+    None
 }
