@@ -116,6 +116,36 @@ fn forms(n: usize) -> Vec<(&'static str, String)> {
             ),
         ),
         (
+            "steps of conjugate gradients",
+            layer(
+                "  r0 = x\n  p0 = x\n".to_owned()
+                    + &lines(&|i| {
+                        let j = i - 1;
+                        format!(
+                            "  c{i} = 1 / (1 + sum(d: p{j}[d] * p{j}[d]))\n  r{i} = r{j} - c{i} * p{j}\n  p{i} = r{i} + c{i} * p{j}\n"
+                        )
+                    }),
+                &format!("r{n} + p{n}"),
+            ),
+        ),
+        (
+            "powers of powers, and their sum",
+            layer(
+                format!("  a0 = x\n{}", lines(&|i| format!("  a{i} = a{0} * a{0}\n", i - 1))),
+                &format!("x * sum(d: a{n}[d] * x[d])"),
+            ),
+        ),
+        (
+            "a state that is added to itself",
+            layer(
+                format!(
+                    "  dim e = d\n  b0 = prev(S)\n{}  S[d, e] = 0.1 * b{n}[d, e] + x[d] * x[e]\n",
+                    lines(&|i| format!("  b{i} = b{0} + b{0} * 0.5\n", i - 1))
+                ),
+                "x * sum(d, e: S[d, e])",
+            ),
+        ),
+        (
             "functions of functions",
             layer(
                 lines(&|i| format!("  y{i} = softmax(x * {i})\n")) + &sums_of_y,

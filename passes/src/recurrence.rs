@@ -39,15 +39,26 @@ impl Recurrence {
 /// Whether what reads a value does so through reductions alone, entry by entry otherwise; no result is made of it directly. `known` says of
 /// some readers whether they do.
 pub(crate) fn is_summed(graph: &Graph, v: Value, known: &dyn Fn(Value) -> Option<bool>) -> bool {
-    let given = graph.outputs.iter().any(|(_, output)| *output == v);
-    let sums = |user: Value| match graph.class(user) {
-        OpClass::Reduction => true,
-        OpClass::Elementwise | OpClass::Index => known(user).unwrap_or_else(|| is_summed(graph, user, known)),
-        OpClass::Leaf | OpClass::Concat | OpClass::Lookup | OpClass::Product | OpClass::Lag | OpClass::Sequence => {
-            known(user).unwrap_or(false)
+    let (mut work, mut seen) = (vec![v], HashSet::from([v]));
+    while let Some(v) = work.pop() {
+        if graph.outputs.iter().any(|(_, output)| *output == v) {
+            return false;
         }
-    };
-    !given && graph.users(v).into_iter().all(sums)
+        for user in graph.users(v) {
+            let sums = match graph.class(user) {
+                OpClass::Reduction => Some(true),
+                OpClass::Elementwise | OpClass::Index => known(user),
+                OpClass::Leaf | OpClass::Concat | OpClass::Lookup | OpClass::Product => known(user).or(Some(false)),
+                OpClass::Lag | OpClass::Sequence => known(user).or(Some(false)),
+            };
+            match sums {
+                Some(false) => return false,
+                None if seen.insert(user) => work.push(user),
+                Some(true) | None => {}
+            }
+        }
+    }
+    true
 }
 
 /// Classes of recurrences (see the user documentation of `seqc explain`).

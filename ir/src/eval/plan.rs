@@ -11,6 +11,9 @@ use crate::{
     AttendSpec, BinaryOp, Elem, Graph, IndexExpr, Op, ReduceOp, Rounding, Stage, UnaryOp, Value, joined_views,
 };
 
+/// More factors than these are not told apart: a power of a power has twice as many each time.
+const MOST_FACTORS: usize = 64;
+
 /// The plan of one graph; shared by all layer instances of it.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -408,9 +411,9 @@ impl Planner<'_> {
         Some((contract, sources))
     }
 
-    /// The factors of a product of reals.
+    /// The factors of a product of reals, of which many are left together.
     fn factors(&self, value: Value, leaves: &mut Vec<Value>) {
-        if let Op::Binary(BinaryOp::Mul) = self.graph.op(value) {
+        if let (Op::Binary(BinaryOp::Mul), true) = (self.graph.op(value), leaves.len() < MOST_FACTORS) {
             self.graph.operands(value).iter().for_each(|v| self.factors(*v, leaves));
         } else {
             leaves.push(value);

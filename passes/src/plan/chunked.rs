@@ -25,12 +25,11 @@
 //! products, which may overflow.
 
 use super::{
-    Misfit, ScanBlock,
+    Misfit,
     chunked_cost::MatrixCost,
-    head_parallel::Heads,
     matrix_form::{Chunked, Correction, Costs, Factor, Query, Term, Write},
     scan::inner_values,
-    types::{Extent, Nest, Plan, Scan},
+    types::{Plan, Scan},
 };
 use crate::{
     affine::{AffineExpr, Atom, operand_entries, through},
@@ -78,65 +77,14 @@ pub(super) fn find(
     Ok(form)
 }
 
-/// The matrix form of a loop that falls apart into heads, or whose state is that of one, as that of a scan. What the loop stores beside
-/// its results must not be read outside of it, and its next state has a single row, so that nothing else can read it.
-pub(super) fn of_heads(graph: &Graph, plan: &Plan, recurrence: &Recurrence, heads: &Heads) -> Result<Scan, Misfit> {
-    let members: HashSet<Value> = recurrence.members.iter().copied().collect();
-    let (inside, outputs): (Vec<Nest>, Vec<Nest>) =
-        heads.nests.iter().cloned().partition(|n| members.contains(&n.value));
-    let results: HashSet<Value> = outputs.iter().map(|nest| nest.value).collect();
-    let read_here = |v: &Value| members.contains(v) || results.contains(v);
-    let [state] = recurrence.states[..] else {
-        return Err(Misfit::SeveralStates);
-    };
-    let next = graph.states[state.0 as usize].next.ok_or(Misfit::NoMatrix)?;
-    let escapes = |nest: &Nest| {
-        let given = graph.outputs.iter().any(|(_, v)| *v == nest.value);
-        given || nest.value != next && !graph.users(nest.value).iter().all(read_here)
-    };
-    // One matrix, or one for each head.
-    let rank = graph.states[state.0 as usize].ty.rank();
-    let no_row = |nest: &Nest| nest.shift.is_some() || graph.ty(nest.value).rank() + 1 != rank;
-    if !(2..=3).contains(&rank) || outputs.iter().any(no_row) {
-        return Err(Misfit::NoMatrix);
-    }
-    if rank == 3 && !heads.apart {
-        return Err(Misfit::HeadsDepend);
-    }
-    let row = plan.stored.get(&next).map(|id| plan.buffer(*id).extent);
-    if row != Some(Extent::Single) {
-        return Err(Misfit::StateStored);
-    }
-    if inside.iter().any(escapes) {
-        return Err(Misfit::ValuesEscape);
-    }
-    let written: HashSet<Value> = inside.iter().map(|nest| nest.value).collect();
-    // The axis of the keys is the one that results sum over.
-    let along = |n: usize, p: usize| -> Result<Scan, Misfit> {
-        let kept = (0..rank - 2).chain([p]).collect::<Vec<usize>>();
-        let mut scan = Scan {
-            states: vec![state],
-            block: ScanBlock::new(graph, &[state], &kept, &[n], &plan.settings.machine),
-            kept,
-            reduced: vec![n],
-            outputs: outputs.clone(),
-            chunked: None,
-        };
-        scan.chunked = Some(find(graph, plan, recurrence, &scan, &written)?);
-        Ok(scan)
-    };
-    let [rows, columns] = [rank - 2, rank - 1];
-    match along(rows, columns) {
-        Err(Misfit::OtherReads) => along(columns, rows),
-        found => found,
-    }
-}
-
 /// More writes of a token than these are left to the form of single tokens: the triangular system grows with their square.
 const MOST_WRITES: usize = 8;
 
 /// More reads of the state than these are left to the form of single tokens, which reads each entry once for all of them.
 const MOST_QUERIES: usize = 4;
+
+/// More factors of a product than these are left together: a power of a power has twice as many each time.
+const MOST_FACTORS: usize = 64;
 
 /// How a state is made of the previous one.
 struct Chain {
@@ -274,7 +222,8 @@ impl Finder<'_> {
         let operands = self.graph.operands(v);
         let (add, sub) = (Op::Binary(BinaryOp::Add), Op::Binary(BinaryOp::Sub));
         let op = self.graph.op(v);
-        if !(self.stop)(v) && (*op == add || *op == sub) && self.graph.ty(v).elem == Elem::F32 {
+        let few = into.len() <= MOST_WRITES;
+        if few && !(self.stop)(v) && (*op == add || *op == sub) && self.graph.ty(v).elem == Elem::F32 {
             self.terms(operands[1], negative != (*op == sub), scale, into);
             self.terms(operands[0], negative, scale, into);
             return;
@@ -286,10 +235,16 @@ impl Finder<'_> {
 
     /// True for the previous value, and what is computed from it entry by entry.
     fn carries(&self, v: Value) -> bool {
-        let op = self.graph.op(v);
-        let combines = matches!(op, Op::Binary(_) | Op::Select);
-        let carries = |o: &Value| self.carries(*o);
-        self.inner.contains(&v) && (matches!(op, Op::Prev(_)) || combines && self.graph.operands(v).iter().any(carries))
+        let (mut work, mut seen) = (vec![v], HashSet::new());
+        while let Some(v) = work.pop() {
+            match self.graph.op(v) {
+                _ if !self.inner.contains(&v) => {}
+                Op::Prev(_) => return true,
+                Op::Binary(_) | Op::Select if seen.insert(v) => work.extend(self.graph.operands(v)),
+                _ => {}
+            }
+        }
+        false
     }
 
     /// What is added to the state as a key and a value, corrected where that reads the state.
@@ -369,6 +324,7 @@ impl Finder<'_> {
         let operands = self.graph.operands(v);
         let computed = !(self.stop)(v) && v != self.next;
         let product = *self.graph.op(v) == Op::Binary(BinaryOp::Mul) && self.graph.ty(v).elem == Elem::F32;
+        let product = product && into.len() < MOST_FACTORS;
         if computed && let Some(inner) = through(self.graph, v, &coords, &self.sizes) {
             self.factors(operands[0], inner, into);
         } else if computed && product {

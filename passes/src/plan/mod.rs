@@ -8,6 +8,7 @@ mod buffer_assignment;
 mod choose_layouts;
 mod chunked;
 mod chunked_cost;
+mod chunked_heads;
 mod contiguous_rows;
 mod decision;
 mod decisions;

@@ -1,7 +1,7 @@
 //! Orders the kernels so that every value is computed before it is read.
 
 use super::{
-    FormId, Misfit, chunked,
+    FormId, Misfit, chunked, chunked_heads,
     definitions::{PlanBuilder, Work},
     forms::Misfits,
     fuse_epilogues,
@@ -237,7 +237,7 @@ impl PlanBuilder<'_> {
         let chunked = match (&recurrences[..], &by_heads) {
             ([r], Some(heads)) => {
                 let recurrence = &self.plan.recurrences[*r];
-                self.matrix_form(*r, chunked::of_heads(self.graph, &self.plan, recurrence, heads))
+                self.matrix_form(*r, chunked_heads::of_heads(self.graph, &self.plan, recurrence, heads))
             }
             ([r], None) => self.matrix_form(*r, Err(Misfit::OtherKernels)),
             _ => None,

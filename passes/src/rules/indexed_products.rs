@@ -3,7 +3,7 @@
 use super::rule::{Rule, operands_of, reshaped, summed};
 use crate::affine::{Access, Atom};
 use seqc_ir::{BinaryOp, Elem, Graph, IndexExpr, Op, OpClass, ReduceOp, Stage, Ty, Value, dims};
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     name: "sum_of_products_with_gathered_matrices_is_indexed_matvec",
@@ -90,14 +90,22 @@ fn found(graph: &Graph, v: Value) -> Option<Result<Found, EntryByEntry>> {
     Some(Ok(Found { gathered, factors }))
 }
 
+/// Behind so many values a reason is not looked for.
+const MOST_LOOKS: usize = 256;
+
 /// Whether `v` is computed, entry by entry, from matrices of the load stage that data choose.
 fn reads_chosen_matrices(graph: &Graph, v: Value) -> bool {
-    match graph.class(v) {
-        OpClass::Elementwise | OpClass::Index => graph.operands(v).iter().any(|o| reads_chosen_matrices(graph, *o)),
-        OpClass::Lookup => Picked::of(graph, v).is_some(),
-        OpClass::Leaf | OpClass::Concat | OpClass::Reduction | OpClass::Product => false,
-        OpClass::Lag | OpClass::Sequence => false,
+    let (mut work, mut seen) = (vec![v], HashSet::new());
+    while let Some(v) = work.pop().filter(|_| seen.len() < MOST_LOOKS) {
+        match graph.class(v) {
+            OpClass::Elementwise | OpClass::Index if seen.insert(v) => work.extend(graph.operands(v)),
+            OpClass::Lookup if Picked::of(graph, v).is_some() => return true,
+            OpClass::Elementwise | OpClass::Index | OpClass::Lookup => {}
+            OpClass::Leaf | OpClass::Concat | OpClass::Reduction | OpClass::Product => {}
+            OpClass::Lag | OpClass::Sequence => {}
+        }
     }
+    false
 }
 
 /// Matrices that data choose of a stack.
@@ -115,8 +123,11 @@ impl Picked {
     }
 }
 
+/// More factors than these are left together: a power of a power has twice as many each time.
+const MOST_FACTORS: usize = 64;
+
 fn factors_of(graph: &Graph, v: Value, found: &mut Vec<Value>) {
-    match operands_of(graph, v, BinaryOp::Mul) {
+    match operands_of(graph, v, BinaryOp::Mul).filter(|_| found.len() < MOST_FACTORS) {
         Some(operands) => operands.iter().for_each(|o| factors_of(graph, *o, found)),
         None => found.push(v),
     }
@@ -124,11 +135,20 @@ fn factors_of(graph: &Graph, v: Value, found: &mut Vec<Value>) {
 
 /// True where no entry of `x`, of the given sizes, depends on an index along these axes.
 fn does_not_vary(graph: &Graph, x: Value, sizes: &[usize], along: &dyn Fn(usize) -> bool) -> bool {
-    if graph.class(x) == OpClass::Elementwise {
-        return graph.operands(x).iter().all(|o| does_not_vary(graph, *o, sizes, along));
+    let (mut work, mut seen) = (vec![x], HashSet::new());
+    while let Some(x) = work.pop() {
+        if graph.class(x) == OpClass::Elementwise {
+            if seen.insert(x) {
+                work.extend(graph.operands(x));
+            }
+            continue;
+        }
+        let behind = Access::whole(x, sizes).through_views(graph, &|_| false);
+        if behind.at.uses_any(along) && graph.op(behind.value).as_const().is_none() {
+            return false;
+        }
     }
-    let behind = Access::whole(x, sizes).through_views(graph, &|_| false);
-    !behind.at.uses_any(along) || graph.op(behind.value).as_const().is_some()
+    true
 }
 
 /// A factor of a sum whose entries are those of matrices that were picked of a stack, each once. Axes are those of the factor;
