@@ -95,6 +95,14 @@ pub(super) fn events(stream: Stream) -> Response<Body> {
 
 /// The JSON object of a request, of at most so many bytes.
 pub(super) async fn object(body: Incoming, largest: usize) -> Result<Map<String, Value>, Problem> {
+    let too_large = || {
+        let message = format!("the request has more than {largest} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", message)
+    };
+    // A length that is announced is not waited for.
+    if hyper::body::Body::size_hint(&body).lower() > largest as u64 {
+        return Err(too_large());
+    }
     let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, largest).collect()).await;
     let late = |_| {
         Problem::new(
@@ -105,8 +113,7 @@ pub(super) async fn object(body: Incoming, largest: usize) -> Result<Map<String,
     };
     let collected = collected.map_err(late)?.map_err(|error| {
         if error.is::<LengthLimitError>() {
-            let message = format!("the request has more than {largest} bytes");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", message)
+            too_large()
         } else {
             Problem::wrong(format!("the request did not arrive: {error}"))
         }
