@@ -229,7 +229,8 @@ fn wrong_requests_are_refused_with_their_status_and_field() {
         assert_eq!(client.get("/v1/models/other").status, 404);
         let plain = "POST /v1/completions HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}";
         assert_eq!(client.send(plain).status, 415);
-        let announced = "POST /v1/completions HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n{";
+        let announced =
+            "POST /v1/completions HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n{";
         assert_eq!(client.send(announced).status, 413);
         assert_eq!(client.send("nonsense\r\n\r\n").status, 400);
     });
