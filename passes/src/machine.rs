@@ -49,6 +49,8 @@ pub struct Tiles {
     /// Rows of activations of a packed panel that are enough for a thread, where there are more threads than panels: each packs the panel for
     /// its rows. `None` where one thread takes all rows of a panel.
     pub shared_rows: Option<i64>,
+    /// Rows of weights that members of a block of a team unpack together into memory that they share, where a processor has that: whole matrices.
+    pub block_rows: Option<usize>,
     /// Columns of these that stay in the first-level cache while rows of weights go by, a multiple of all blocks.
     pub skinny_columns: i64,
 }
@@ -167,6 +169,7 @@ impl Machine {
             unroll: 4,
             skinny_rows: 16,
             shared_rows: None,
+            block_rows: None,
             skinny_columns: 768,
         },
         matrix_vector: MatrixVector {

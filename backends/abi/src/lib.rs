@@ -25,6 +25,10 @@ pub mod symbols {
     pub const CODE_LEN: &str = "seqc_code_len";
     /// Exported by the runtime: `extern "C" fn(barrier: *mut u8, tid: i64, threads: i64)`.
     pub const BARRIER: &str = "seqc_barrier";
+    /// Of devices, where members of a block meet: `fn(barrier, tid, threads)` with the arguments of [`BARRIER`].
+    pub const BLOCK_BARRIER: &str = "seqc_block_barrier";
+    /// Of devices, the memory of a block: the same arguments, and its address.
+    pub const BLOCK_MEMORY: &str = "seqc_block_memory";
 
     /// Exported by what is generated for a device: its code, a text that ends with a zero byte.
     pub const DEVICE_CODE: &str = "seqc_device_code";
@@ -104,6 +108,10 @@ pub mod frame {
 pub mod device {
     /// Threads of a member of the team: a warp, whose threads multiply matrices together.
     pub const MEMBER_THREADS: usize = 32;
+    /// Members of a block, which share memory: those of consecutive numbers, fewer in the last one of a team that is no multiple.
+    pub const BLOCK_MEMBERS: usize = 8;
+    /// Bytes of that memory: three quarters of what compute capability 8.0 has, and less than the 99 KiB of 8.6 and 8.9.
+    pub const SHARED_BYTES: usize = 96 << 10;
     /// Bytes of a member's stack.
     pub const STACK_BYTES: usize = 256 << 10;
 }

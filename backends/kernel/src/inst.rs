@@ -308,6 +308,27 @@ pub enum Inst {
         ptrs: Val,
         mask: Val,
     },
+    /// Rows of 16 bytes in the memory of a block, each from a pointer that is a multiple of that: 8, 16 or 32 rows, eight for each matrix of 8 by 8 numbers of
+    /// bfloat16. Lanes `4 r` to `4 r + 3` are the words of row `r`.
+    LoadMatrices {
+        out: Val,
+        rows: Val,
+    },
+    /// Starts copies from anywhere into the memory of a block, each of 4 or 16 `bytes` to an address that is a multiple of that, from one that is, too. Of the lane's
+    /// count of bytes the source is read, the others become zeros. They arrive when the member waits for them; until then nobody reads
+    /// where they go or writes where they come from, and other members wait at a barrier of the block behind that.
+    CopyAsync {
+        to: Val,
+        from: Val,
+        counts: Val,
+        bytes: u8,
+    },
+    /// Makes a group of the copies that the member has started since the last one; there may be none.
+    CommitCopies,
+    /// Waits until the copies of all groups but the last `left` have arrived.
+    WaitCopies {
+        left: u8,
+    },
     /// Asks for a cache line to be read soon.
     Prefetch {
         ptr: Val,
@@ -347,6 +368,8 @@ pub enum Axis {
     /// Iterations are divided between the members of the team: threads of a processor, blocks of a grid. Each member runs its
     /// own, from its first index to its end; those of different members are in no order, and no values are carried on.
     Team,
+    /// The same with blocks of members that share memory in place of members: all members of a block run the same iterations.
+    Blocks,
 }
 
 /// `for iv in (low..high).step_by(step)`; the body yields the next carried values.

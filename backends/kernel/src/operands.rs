@@ -24,6 +24,7 @@ impl Inst {
             | Inst::Address { out, .. }
             | Inst::Stack { out, .. }
             | Inst::Load { out, .. }
+            | Inst::LoadMatrices { out, .. }
             | Inst::MaskedLoad { out, .. }
             | Inst::Gather { out, .. } => std::slice::from_ref(out),
             Inst::Call { out, .. } => out.as_slice(),
@@ -32,6 +33,9 @@ impl Inst {
             Inst::Store { .. }
             | Inst::MaskedStore { .. }
             | Inst::Scatter { .. }
+            | Inst::CopyAsync { .. }
+            | Inst::CommitCopies
+            | Inst::WaitCopies { .. }
             | Inst::Prefetch { .. }
             | Inst::CallPointer { .. }
             | Inst::Return(_) => &[],
@@ -41,7 +45,7 @@ impl Inst {
     /// The values that it reads itself, not those of its blocks.
     pub fn operands(&self) -> Vec<Val> {
         match self {
-            Inst::Const { .. } | Inst::Address { .. } => Vec::new(),
+            Inst::Const { .. } | Inst::Address { .. } | Inst::CommitCopies | Inst::WaitCopies { .. } => Vec::new(),
             Inst::Unary { a, .. }
             | Inst::Cast { a, .. }
             | Inst::Bitcast { a, .. }
@@ -49,6 +53,7 @@ impl Inst {
             | Inst::Reduce { a, .. }
             | Inst::Stack { count: a, .. }
             | Inst::Load { ptr: a, .. }
+            | Inst::LoadMatrices { rows: a, .. }
             | Inst::Prefetch { ptr: a, .. }
             | Inst::Return(a) => vec![*a],
             Inst::Binary { a, b, .. }
@@ -85,6 +90,12 @@ impl Inst {
                 value: a,
                 ptrs: b,
                 mask: c,
+            }
+            | Inst::CopyAsync {
+                to: a,
+                from: b,
+                counts: c,
+                ..
             } => vec![*a, *b, *c],
             Inst::Intrinsic { args, .. } | Inst::Call { args, .. } => args.clone(),
             Inst::CallPointer { callee, args } => [&[*callee], &args[..]].concat(),

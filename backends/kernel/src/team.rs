@@ -83,6 +83,15 @@ impl Func {
         self.if_then(mine, body);
     }
 
+    /// A loop over the blocks of a team, of iterations that [`Func::team_indices`] divides between them.
+    pub fn blocks_for(&mut self, mine: TeamRange, body: impl FnOnce(&mut Func, Val)) {
+        let TeamRange { low, high, step } = mine;
+        self.loop_over(Axis::Blocks, low..high, step, &[], |f, i, _| {
+            body(f, i);
+            Vec::new()
+        });
+    }
+
     /// A loop over the team: this member runs its own iterations, and nothing is carried between them.
     pub fn team_for(&mut self, mine: TeamRange, body: impl FnOnce(&mut Func, Val)) {
         let TeamRange { low, high, step } = mine;

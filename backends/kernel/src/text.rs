@@ -194,6 +194,7 @@ impl<'a> Printer<'a> {
         let word = match l.axis {
             Axis::Serial => "for",
             Axis::Team => "team for",
+            Axis::Blocks => "blocks for",
         };
         write!(f, "{word} {} in {}..{}", l.iv, self.val(l.low), self.val(l.high))?;
         if self.consts.get(&l.step) != Some(&&Const::Int(1)) {
@@ -250,6 +251,10 @@ impl<'a> Printer<'a> {
             | Inst::MaskedStore { .. }
             | Inst::Gather { .. }
             | Inst::Scatter { .. }
+            | Inst::LoadMatrices { .. }
+            | Inst::CopyAsync { .. }
+            | Inst::CommitCopies
+            | Inst::WaitCopies { .. }
             | Inst::Prefetch { .. } => self.memory(f, inst),
             Inst::For(_) | Inst::If(_) => Ok(()),
         }
@@ -284,6 +289,15 @@ impl<'a> Printer<'a> {
                 ptrs, mask, otherwise, ..
             } => write!(f, "gather {} where {} else {}", v(ptrs), v(mask), v(otherwise)),
             Inst::Scatter { value, ptrs, mask } => write!(f, "scatter {}, {} where {}", v(value), v(ptrs), v(mask)),
+            Inst::LoadMatrices { rows, .. } => write!(f, "load_matrices {}", v(rows)),
+            Inst::CopyAsync {
+                to,
+                from,
+                counts,
+                bytes,
+            } => write!(f, "copy_async {}, {} count {} of {bytes}", v(to), v(from), v(counts)),
+            Inst::CommitCopies => write!(f, "commit_copies"),
+            Inst::WaitCopies { left } => write!(f, "wait_copies {left}"),
             Inst::Prefetch { ptr, into: cache } => write!(f, "prefetch {} into {}", v(ptr), cache.name()),
             _ => Ok(()),
         }

@@ -24,6 +24,8 @@ pub enum Space {
     /// Intermediate results of one member of the team, of no meaning when the call is over. Other members read them, if at all,
     /// behind a barrier.
     Scratch,
+    /// Memory of a block of members, which only these reach; of no meaning before one of them writes it.
+    Shared,
     /// The stack of one member: of the function that runs, and of those that called it.
     Private,
     /// Constant bytes of the module.
@@ -65,6 +67,7 @@ impl fmt::Display for Space {
         f.write_str(match self {
             Space::Global => "global",
             Space::Scratch => "scratch",
+            Space::Shared => "shared",
             Space::Private => "private",
             Space::Constant => "constant",
             Space::Generic => "generic",
@@ -101,6 +104,8 @@ impl Ty {
     pub const GLOBAL: Ty = Ty::Ptr(Space::Global);
     /// Pointer to intermediate results of a member of the team.
     pub const SCRATCH: Ty = Ty::Ptr(Space::Scratch);
+    /// Pointer to memory of a block of members.
+    pub const SHARED: Ty = Ty::Ptr(Space::Shared);
     /// Pointer to the stack.
     pub const PRIVATE: Ty = Ty::Ptr(Space::Private);
     /// Pointer to constant bytes of the module.

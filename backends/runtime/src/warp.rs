@@ -4,7 +4,10 @@
 //! A warp goes in rounds: every fiber runs up to its next meeting, then the next one does, and the first goes on when the last has come. All must come to meetings
 //! of the same kind, which is checked.
 
-use std::{arch::naked_asm, cell::RefCell, process};
+#[path = "warp_block.rs"]
+mod block;
+
+use std::{arch::naked_asm, cell::RefCell, collections::VecDeque, process};
 
 use crate::seqc_barrier;
 
@@ -24,9 +27,30 @@ enum Meeting {
     Sync,
     Shuffle,
     Matrix,
+    Rows,
     Barrier,
+    Block,
     End,
 }
+
+/// A copy under way: `count` bytes, and zeros up to all of them.
+struct Copy {
+    to: *mut u8,
+    from: *const u8,
+    count: usize,
+    bytes: usize,
+}
+
+/// Copies that a thread did not wait for yet.
+#[derive(Default)]
+struct Copies {
+    groups: VecDeque<Vec<Copy>>,
+    /// Those of no group yet.
+    open: Vec<Copy>,
+}
+
+/// Bytes of a row of a matrix.
+const ROW: usize = 16;
 
 /// The fibers of a thread of the pool.
 struct Warp {
@@ -43,7 +67,10 @@ struct Warp {
     lanes: [[u32; THREADS]; 2],
     /// Words of matrices, of which threads have some each.
     matrices: [[[u32; WORDS]; THREADS]; 2],
+    /// Rows of matrices that threads point to.
+    rows: [[*const u8; THREADS]; 2],
     rounds: [usize; THREADS],
+    copies: [Copies; THREADS],
     call: Option<(Body, *const u64)>,
 }
 
@@ -64,7 +91,9 @@ fn warp() -> *mut Warp {
                 meeting: Meeting::End,
                 lanes: [[0; THREADS]; 2],
                 matrices: [[[0; WORDS]; THREADS]; 2],
+                rows: [[std::ptr::null(); THREADS]; 2],
                 rounds: [0; THREADS],
+                copies: Default::default(),
                 call: None,
             })
         });
@@ -117,6 +146,9 @@ pub unsafe extern "C" fn seqc_warp_run(body: Body, arguments: *const u64, stack_
         }
         (*warp).running = 0;
         switch(&raw mut (*warp).waiting[THREADS], (*warp).waiting[0]);
+        if let Some(block) = block::last() {
+            block.leave();
+        }
     }
 }
 
@@ -236,6 +268,108 @@ pub unsafe extern "C" fn seqc_warp_matrix(words: *mut u32) {
     }
 }
 
+/// What is no multiple would be a fault of a device.
+fn aligned(address: *const u8, bytes: usize) {
+    if !address.addr().is_multiple_of(bytes) {
+        eprintln!("{address:?} is not aligned to {bytes} bytes");
+        process::abort();
+    }
+}
+
+/// The thread's words of `count` matrices, of whose rows each thread points to one, as `ldmatrix` does.
+///
+/// # Safety
+///
+/// So many words are there, and eight rows for each matrix.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqc_warp_load_matrices(row: *const u8, words: *mut u32, count: usize) {
+    let warp = warp();
+    // SAFETY: the warp is this thread's, the caller's promise. Rows of the round before are read until the last fiber of this one came.
+    unsafe {
+        let running = (*warp).running;
+        let round = ((*warp).rounds[running] + 1) % 2;
+        (*warp).rows[round][running] = row;
+        meet(warp, Meeting::Rows);
+        for n in 0..count {
+            let row = (*warp).rows[round][8 * n + running / 4];
+            aligned(row, ROW);
+            *words.add(n) = *row.cast::<u32>().add(running % 4);
+        }
+    }
+}
+
+/// Starts a copy; until it arrives NaN is where it goes.
+///
+/// # Safety
+///
+/// The bytes are there, and nobody reads or writes them until the thread waits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqc_warp_copy(to: *mut u8, from: *const u8, count: usize, bytes: usize) {
+    aligned(to, bytes);
+    if count > 0 {
+        aligned(from, bytes);
+    }
+    if count > bytes {
+        eprintln!("a copy of {bytes} bytes reads {count}");
+        process::abort();
+    }
+    let warp = warp();
+    // SAFETY: the warp is this thread's, the caller's promise.
+    unsafe {
+        to.write_bytes(0xFF, bytes);
+        let copies = &mut (&mut (*warp).copies)[(*warp).running];
+        copies.open.push(Copy { to, from, count, bytes });
+    }
+}
+
+/// Makes a group of the copies that the thread has started.
+#[unsafe(no_mangle)]
+pub extern "C" fn seqc_warp_commit_copies() {
+    let warp = warp();
+    // SAFETY: the warp is this thread's.
+    unsafe {
+        let copies = &mut (&mut (*warp).copies)[(*warp).running];
+        let group = std::mem::take(&mut copies.open);
+        copies.groups.push_back(group);
+    }
+}
+
+/// Lets the copies of all groups but the last ones arrive.
+#[unsafe(no_mangle)]
+pub extern "C" fn seqc_warp_wait_copies(left: i32) {
+    let warp = warp();
+    // SAFETY: the warp is this thread's; who started the copies promised that their bytes are there.
+    unsafe {
+        let copies = &mut (&mut (*warp).copies)[(*warp).running];
+        while copies.groups.len() > left as usize {
+            for copy in copies.groups.pop_front().unwrap_or_default() {
+                copy.to.copy_from_nonoverlapping(copy.from, copy.count);
+                copy.to.add(copy.count).write_bytes(0, copy.bytes - copy.count);
+            }
+        }
+    }
+}
+
+/// The memory of the member's block.
+#[unsafe(no_mangle)]
+pub extern "C" fn seqc_warp_block_memory(barrier: *mut u8, tid: i64, threads: i64) -> *mut u8 {
+    block::find(barrier, tid, threads).memory()
+}
+
+/// Returns when all threads of all members of the block have called it.
+#[unsafe(no_mangle)]
+pub extern "C" fn seqc_warp_block_barrier(barrier: *mut u8, tid: i64, threads: i64) {
+    let warp = warp();
+    // SAFETY: the warp is this thread's.
+    unsafe {
+        meet(warp, Meeting::Block);
+        if (*warp).running == 0 {
+            block::find(barrier, tid, threads).meet();
+        }
+        meet(warp, Meeting::Block);
+    }
+}
+
 /// Returns when all threads of the warp have called it.
 #[unsafe(no_mangle)]
 pub extern "C" fn seqc_warp_meet() {
@@ -255,6 +389,9 @@ pub unsafe extern "C" fn seqc_warp_barrier(barrier: *mut u8, tid: i64, threads: 
     unsafe {
         meet(warp, Meeting::Barrier);
         if (*warp).running == 0 {
+            if let Some(block) = block::last() {
+                block.leave();
+            }
             seqc_barrier(barrier, tid, threads);
         }
         meet(warp, Meeting::Barrier);

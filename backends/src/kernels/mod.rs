@@ -34,7 +34,7 @@ pub use gemm::{RowLayout, gemm, gemm_name, gemm_scratch_bytes};
 pub use gemv::{gemv, gemv_in_order, gemv_in_order_name, gemv_name};
 pub use lanes::transpose;
 pub use long_conv::LongConv;
-pub use matrix_units::{Parts, Units};
+pub use matrix_units::{BlockRows, MEMBER_TOKENS, Parts, Units, block_gemm, block_gemm_name, block_gemm_scratch_bytes};
 pub use micro::micro_kernel;
 pub use pack::pack;
 pub use product_rows::GemmRows;

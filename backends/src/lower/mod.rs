@@ -6,6 +6,7 @@
 mod address;
 mod args;
 mod attend;
+mod block_products;
 mod chunked;
 mod clocked;
 mod cx;

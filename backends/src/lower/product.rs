@@ -1,12 +1,40 @@
 //! What the code of all products with weights has in common: where the matrix is, which kernel multiplies, and what follows.
 
-use super::{cx::Cx, nest};
+use super::{
+    cx::{Cx, RowAt},
+    nest,
+};
 use crate::{
     kernel::{Func, Val},
     kernels::{self, GemmRows, RowLayout},
     schedule::{Matrix, Product, Summation},
 };
+use seqc_ir::Value;
 use seqc_passes::plan::Matmul;
+
+/// A product with its addresses.
+pub(super) struct Operands {
+    pub(super) product: Product,
+    /// The first row of the matrix.
+    pub(super) matrix: Val,
+    /// The rows of the vector.
+    pub(super) input: RowAt,
+    /// The rows of the result.
+    pub(super) result: RowAt,
+}
+
+impl Operands {
+    pub(super) fn of(cx: &Cx<'_>, f: &mut Func, v: Value) -> Operands {
+        let product = cx.layer.schedule.products[&v];
+        let matrix = matrix(cx, f, &product);
+        Operands {
+            product,
+            matrix,
+            input: cx.rows_of(f, cx.graph().operands(v)[1]),
+            result: cx.rows(f, cx.plan().stored[&v]),
+        }
+    }
+}
 
 /// Some rows of a matrix, at most as many as a panel packs, and what they are multiplied with.
 pub(super) struct Rows {
@@ -90,6 +118,8 @@ pub(super) fn times_rows(cx: &Cx<'_>, f: &mut Func, product: &Product, of: Rows)
     };
     match product.summation {
         Summation::OfChunk => drop(packed(f)),
+        // Of many, blocks have a kernel of their own.
+        Summation::Free if product.block_unit.is_some() => drop(stored(f)),
         Summation::Free => drop(f.if_else(of.few, stored, packed)),
     }
 }

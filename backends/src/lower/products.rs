@@ -3,8 +3,9 @@
 
 use super::{
     address::{load_word, table_entry},
-    cx::{Cx, Layer, RowAt},
-    product::{Rows, epilogue, gemm_rows, matrix, row_layout, times_rows, vector_kernel},
+    block_products::Product,
+    cx::{Cx, Layer},
+    product::{Operands, Rows, epilogue, gemm_rows, matrix, row_layout, times_rows, vector_kernel},
     round,
     stacked::Stacked,
     tokens::Tokens,
@@ -12,22 +13,11 @@ use super::{
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, TeamRange, Val},
     kernels::{self, GemmRows, RowForm},
-    schedule::{Product, Summation},
+    schedule::Summation,
 };
 use seqc_abi::frame::rows as slots;
 use seqc_ir::Value;
 use seqc_passes::plan::{Kernel, Matmul, flat};
-
-/// A product with its addresses.
-struct Operands {
-    product: Product,
-    /// The first row of the matrix.
-    matrix: Val,
-    /// The rows of the vector.
-    input: RowAt,
-    /// The rows of the result.
-    result: RowAt,
-}
 
 /// Adds the kernels that the products of a layer call.
 pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
@@ -46,25 +36,23 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
                     kernels::skinny_gemm(module, &layer.target, product.encoding, gemm_rows(product));
                 }
             }
-            kernels::gemm(
-                module,
-                &layer.target,
-                product.encoding,
-                product.columns,
-                row_layout(product),
-            );
+            match product.block_rows() {
+                Some(rows) => drop(kernels::block_gemm(
+                    module,
+                    &layer.target,
+                    product.encoding,
+                    product.columns,
+                    rows,
+                )),
+                None => drop(kernels::gemm(
+                    module,
+                    &layer.target,
+                    product.encoding,
+                    product.columns,
+                    row_layout(product),
+                )),
+            }
         }
-    }
-}
-
-fn operands(cx: &Cx<'_>, f: &mut Func, v: Value) -> Operands {
-    let product = cx.layer.schedule.products[&v];
-    let matrix = matrix(cx, f, &product);
-    Operands {
-        product,
-        matrix,
-        input: cx.rows_of(f, cx.graph().operands(v)[1]),
-        result: cx.rows(f, cx.plan().stored[&v]),
     }
 }
 
@@ -115,7 +103,7 @@ fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
     let machine = cx.layer.machine();
     let (width, line) = (machine.panel_rows() as i64, machine.line_entries() as i64);
     let (size, most) = (f.i64(rows as i64), f.i64(machine.tiles.skinny_rows));
-    let operands: Vec<Operands> = matmul.products.iter().map(|v| operands(cx, f, *v)).collect();
+    let operands: Vec<Operands> = matmul.products.iter().map(|v| Operands::of(cx, f, *v)).collect();
     let few = match operands.iter().any(|of| of.product.summation == Summation::Free) {
         true => f.cmp(Cmp::Le, cx.args.count, most),
         false => f.i1(false),
@@ -128,6 +116,26 @@ fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
         width,
     };
     let together = operands.iter().all(|of| gemm_rows(&of.product) == GemmRows::Together);
+    let in_blocks = operands.iter().all(|of| of.product.block_rows().is_some());
+    if let Some(most) = machine.tiles.block_rows.filter(|_| in_blocks) {
+        let whole = |f: &mut Func| {
+            let mine = f.team_range(team, size, line);
+            let width = f.i64(width);
+            product(width).whole(cx, f, TeamRange { step: width, ..mine });
+            Vec::new()
+        };
+        f.if_else(few, whole, |f| {
+            let width = f.i64(most as i64);
+            let product = Product {
+                matmul,
+                operands: &operands,
+                width,
+            };
+            product.divided(cx, f, size);
+            Vec::new()
+        });
+        return;
+    }
     if let Some(least) = machine.tiles.shared_rows.filter(|_| together) {
         let width = f.i64(width);
         let whole = |f: &mut Func| {

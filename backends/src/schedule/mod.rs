@@ -93,7 +93,13 @@ impl Schedule {
             None => {
                 // A single token's rounded vector.
                 let columns = matmul.products.iter().map(|v| self.products[v].columns).max();
-                kernels::gemm_scratch_bytes(machine, *max_chunk).max(4 * columns.unwrap_or(0))
+                let staged = matmul.products.iter().filter_map(|v| {
+                    let product = &self.products[v];
+                    let rows = machine.tiles.block_rows.filter(|_| product.block_unit.is_some());
+                    rows.map(|rows| kernels::block_gemm_scratch_bytes(product.encoding, rows))
+                });
+                let packed = kernels::gemm_scratch_bytes(machine, *max_chunk);
+                packed.max(4 * columns.unwrap_or(0)).max(staged.max().unwrap_or(0))
             }
             Some(grouping) => grouping.bytes,
         }

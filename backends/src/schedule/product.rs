@@ -1,7 +1,7 @@
 //! Products with matrices: where the matrix is, and in which order a single token adds up.
 
 use crate::{
-    kernels::{Parts, RowForm, Units},
+    kernels::{BlockRows, Parts, RowForm, Units},
     targets::TargetInfo,
 };
 use seqc_formats::Encoding;
@@ -32,12 +32,23 @@ pub(crate) struct Product {
     pub(crate) units: Units,
     /// What the vector of a single token is made of.
     pub(crate) vector_form: RowForm,
+    /// Bytes of which rows of many tokens begin at multiples, 4 or 16, where the members of a block multiply them together.
+    pub(crate) block_unit: Option<u8>,
 }
 
 impl Product {
     /// Bytes from one row of the matrix to the next.
     pub(crate) fn row_bytes(&self) -> i64 {
         self.encoding.row_bytes(self.columns).unwrap_or(0) as i64
+    }
+
+    /// Rows of many tokens, where the members of a block multiply them together.
+    pub(crate) fn block_rows(&self) -> Option<BlockRows> {
+        let (unit, form) = (self.block_unit?, self.form);
+        match self.units {
+            Units::Matrices(parts) => Some(BlockRows { parts, form, unit }),
+            Units::Vectors => None,
+        }
     }
 }
 
@@ -109,10 +120,12 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
             summation,
             // Rows of tokens that chose one matrix are brought together.
             gaps: stack.is_none() && (gaps(graph, plan, vector) || gaps(graph, plan, v)),
+            block_unit: None,
         };
         (v, product)
     };
     let mut found: HashMap<Value, Product> = all.map(product).collect();
+    in_blocks(graph, plan, &target, &mut found);
     // Products that read the same rows read them in the same form.
     let live = graph.live_order();
     for row in live.into_iter().filter(|v| graph.op(*v).rounding().is_some()) {
@@ -133,6 +146,52 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
         }
     }
     found
+}
+
+/// Chooses what the members of a block multiply together: all products of a kernel, of matrix units, whose rows have no gaps. Rows of one part lie as pairs.
+fn in_blocks(graph: &Graph, plan: &Plan, target: &TargetInfo, found: &mut HashMap<Value, Product>) {
+    if target.machine.tiles.block_rows.is_none() {
+        return;
+    }
+    for kernel in flat(&plan.kernels) {
+        let Kernel::Matmuls(list) = kernel else { continue };
+        for matmul in list {
+            let fits = |v: &Value| {
+                let product = &found[v];
+                let matrices = matches!(product.units, Units::Matrices(_));
+                matrices && product.stack.is_none() && !product.gaps
+            };
+            if !matmul.products.iter().all(fits) {
+                continue;
+            }
+            for v in &matmul.products {
+                let vector = graph.operands(*v)[1];
+                let rounded = graph.op(vector).rounding() == Some(Rounding::Bf16);
+                let unit = row_unit(graph, plan, vector);
+                if let Some(product) = found.get_mut(v) {
+                    product.block_unit = Some(unit);
+                    if rounded {
+                        product.form = RowForm::Pairs;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Bytes of which the rows of a value begin at multiples, up to 16: those of activations do so with the buffer that they lie in.
+fn row_unit(graph: &Graph, plan: &Plan, v: Value) -> u8 {
+    const TOGETHER: usize = 4;
+    let row = row_of(graph, &|at| plan.is_stored(at), v);
+    let aligned = row.is_some_and(|row| {
+        let buffer = plan.stored.get(&row.value).map(|id| plan.buffer(*id));
+        let whole = |n: usize| n.is_multiple_of(TOGETHER);
+        buffer.is_some_and(|buffer| whole(buffer.len) && whole(row.offset as usize))
+    });
+    match aligned {
+        true => 16,
+        false => 4,
+    }
 }
 
 /// How a rounded row is made for its products.

@@ -30,6 +30,7 @@ pub(super) const SM80: TargetInfo = TargetInfo {
         tiles: Tiles {
             vectors: 4,
             shared_rows: Some(32),
+            block_rows: Some(128),
             ..Machine::PORTABLE.tiles
         },
         ..Machine::PORTABLE

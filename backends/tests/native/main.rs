@@ -2,6 +2,7 @@
 
 mod attend;
 mod batches;
+mod block_products;
 mod chunked;
 mod clocked;
 mod delta_rules;

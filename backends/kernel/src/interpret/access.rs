@@ -78,7 +78,7 @@ impl Run<'_, '_, '_> {
     }
 
     /// Where lane `l`, of `size` bytes, is read or written: through a pointer of its own, or behind the lanes before it.
-    fn address(&mut self, ptr: Val, l: usize, size: usize) -> Result<u64, String> {
+    pub(super) fn address(&mut self, ptr: Val, l: usize, size: usize) -> Result<u64, String> {
         let address = match ptr.ty {
             Ty::PtrV(..) => self.lane(ptr, l),
             _ => self.scalar(ptr).wrapping_add((l * size) as u64),

@@ -74,6 +74,9 @@ impl Run<'_, '_, '_> {
             | Inst::Gather { .. }
             | Inst::Scatter { .. }
             | Inst::Prefetch { .. } => return self.access(inst),
+            Inst::LoadMatrices { .. } | Inst::CopyAsync { .. } | Inst::CommitCopies | Inst::WaitCopies { .. } => {
+                return self.shared(inst);
+            }
             Inst::Const { .. }
             | Inst::For(_)
             | Inst::If(_)

@@ -8,6 +8,7 @@
 
 mod access;
 mod code;
+mod copies;
 mod fault;
 mod lanes;
 mod memory;

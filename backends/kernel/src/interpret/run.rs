@@ -1,6 +1,12 @@
 //! Calls, blocks, loops and branches; what is without blocks is done lane by lane.
 
-use super::{code::Code, fault::Fault, program::Interpreter, scalar, team::Member};
+use super::{
+    code::Code,
+    fault::Fault,
+    program::Interpreter,
+    scalar,
+    team::{Meeting, Member},
+};
 use crate::{Block, For, If, Inst, Ty, Val, text};
 use seqc_abi::symbols;
 
@@ -195,7 +201,16 @@ impl<'r, 'm> Run<'r, 'm, '_> {
             self.result = vec![host(self.member.memory(), &words)];
             return Ok(());
         }
-        match callee == symbols::BARRIER && self.member.meet() {
+        let goes_on = match callee {
+            symbols::BARRIER => self.member.meet(Meeting::Team),
+            symbols::BLOCK_BARRIER => self.member.meet(Meeting::Block),
+            symbols::BLOCK_MEMORY => {
+                self.result = vec![self.member.block_memory()];
+                true
+            }
+            _ => false,
+        };
+        match goes_on {
             true => Ok(()),
             false => Err(self.fault(
                 inst,

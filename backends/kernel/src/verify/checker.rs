@@ -1,6 +1,7 @@
 //! The verifier of one function, and what it knows of the module.
 
-use crate::{Func, Scalar, Signature, Ty};
+use super::collective::Collective;
+use crate::{Axis, Func, Scalar, Signature, Ty};
 use std::{
     collections::{HashMap, HashSet},
     fmt,
@@ -10,8 +11,7 @@ use std::{
 pub(super) struct Names {
     pub(super) functions: HashMap<String, Signature>,
     pub(super) constants: HashSet<String>,
-    /// See [`collective`](super::collective::collective).
-    pub(super) collective: HashSet<String>,
+    pub(super) collective: Collective,
 }
 
 /// The function being verified.
@@ -28,7 +28,8 @@ pub(super) struct Checker<'a> {
     pub(super) elements: HashMap<u32, Scalar>,
     /// Among the constants.
     pub(super) at_start: bool,
-    pub(super) in_team_loop: bool,
+    /// What the loop around divides its iterations between, if it does.
+    pub(super) divided: Option<Axis>,
     pub(super) violations: Vec<Violation>,
 }
 

@@ -2,18 +2,37 @@
 
 use super::Inst;
 use crate::{Axis, For, Module};
+use seqc_abi::symbols;
 use std::collections::HashSet;
 
+/// Whose iterations a loop divides, if it does.
 pub(super) fn is_over_team(l: &For) -> bool {
     match l.axis {
-        Axis::Team => true,
+        Axis::Team | Axis::Blocks => true,
         Axis::Serial => false,
     }
 }
 
-/// The functions that need every member of a team: the barrier, and those that call it or have a loop over the team.
-pub(super) fn collective(module: &Module) -> HashSet<String> {
-    let mut found = HashSet::from([seqc_abi::symbols::BARRIER.to_owned()]);
+/// Functions that need several members at once.
+pub(super) struct Collective {
+    /// Those that need every member of a team.
+    pub(super) of_team: HashSet<String>,
+    /// Those that need every member of a block, or of the team.
+    pub(super) of_block: HashSet<String>,
+}
+
+impl Collective {
+    pub(super) fn new(module: &Module) -> Collective {
+        Collective {
+            of_team: collective(module, &[symbols::BARRIER]),
+            of_block: collective(module, &[symbols::BARRIER, symbols::BLOCK_BARRIER]),
+        }
+    }
+}
+
+/// These barriers, and the functions that call them or have a loop over the team.
+fn collective(module: &Module, barriers: &[&str]) -> HashSet<String> {
+    let mut found: HashSet<String> = barriers.iter().map(|name| (*name).to_owned()).collect();
     loop {
         let more: Vec<String> = module
             .functions()

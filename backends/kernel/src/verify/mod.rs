@@ -20,13 +20,15 @@
 //! 15. A function with a result ends with a return of its type, and nothing else returns.
 //! 16. Names of functions and of constants do not repeat.
 //! 17. A loop over the team carries no values. Inside of it is nothing that needs every member, since members have different
-//!     numbers of iterations: no barrier, no other loop over the team, no call of a function that has one of them.
+//!     numbers of iterations: no barrier, no other loop over the team, no call of a function that has one of them. A loop over blocks is one
+//!     over the team in which members of a block meet.
 //! 18. Pointers say where they point: constants of the module are in constant memory, the stack is private, and an offset keeps
 //!     the space of its base.
-//! 19. Nothing is stored in constant memory. A pointer to memory of one member, private or scratch, is stored in private
+//! 19. Nothing is stored in constant memory. A pointer to memory of one member or block, private, scratch or shared, is stored in private
 //!     memory alone.
 //! 20. An access through an offset is of the elements that the offset counts: of that scalar, or vectors of it. Behind an offset
 //!     in bytes it may be of any type, and a slot of 64 bits holds one number or one pointer.
+//! 21. Matrices are loaded from, and copies go to, the memory of a block: through a pointer for each row or copy. A copy is of 4 or 16 bytes.
 
 mod checker;
 mod collective;
@@ -37,6 +39,7 @@ mod types;
 use super::{Block, Global, Inst, Item, Module, Val, text};
 pub use checker::Violation;
 use checker::{Checker, Names};
+use collective::{Collective, is_over_team};
 use std::collections::{HashMap, HashSet};
 
 /// All violations of a module, none when it is well formed.
@@ -52,7 +55,7 @@ pub fn verify(module: &Module) -> Vec<Violation> {
             inner: Vec::new(),
             elements: HashMap::new(),
             at_start: true,
-            in_team_loop: false,
+            divided: None,
             violations: Vec::new(),
         };
         checker.function();
@@ -98,7 +101,7 @@ impl Names {
         Names {
             functions,
             constants,
-            collective: collective::collective(module),
+            collective: Collective::new(module),
         }
     }
 }
@@ -191,10 +194,12 @@ impl Checker<'_> {
         match inst {
             Inst::For(l) => {
                 self.loop_types(inst, l);
-                let outer = self.in_team_loop;
-                self.in_team_loop |= collective::is_over_team(l);
+                let outer = self.divided;
+                if is_over_team(l) {
+                    self.divided = Some(l.axis);
+                }
                 self.block(&l.body, &[&[l.iv], &l.carried[..]].concat(), inst);
-                self.in_team_loop = outer;
+                self.divided = outer;
             }
             Inst::If(i) => {
                 self.branch_types(inst, i);

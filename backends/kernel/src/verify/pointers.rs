@@ -40,9 +40,9 @@ impl Checker<'_> {
         if ptr.space() == Some(Space::Constant) {
             self.report(19, Some(inst), "writes constant memory".to_owned());
         }
-        let own = matches!(value.space(), Some(Space::Private | Space::Scratch));
+        let own = matches!(value.space(), Some(Space::Private | Space::Scratch | Space::Shared));
         if own && ptr.space() != Some(Space::Private) {
-            let message = "puts a pointer to memory of one member where others see it";
+            let message = "puts a pointer to memory of one member or block where others see it";
             self.report(19, Some(inst), message.to_owned());
         }
     }

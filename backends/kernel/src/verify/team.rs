@@ -5,6 +5,7 @@ use super::{
     checker::Checker,
     collective::{is_collective, is_over_team},
 };
+use crate::Axis;
 
 impl Checker<'_> {
     /// Law 17 for one instruction.
@@ -15,8 +16,18 @@ impl Checker<'_> {
         {
             self.report(17, Some(inst), "carries values over the team".to_owned());
         }
-        if self.in_team_loop && is_collective(inst, &self.names.collective) {
-            let message = "needs every member of the team, inside a loop over it";
+        let Some(axis) = self.divided else { return };
+        let (functions, message) = match axis {
+            Axis::Blocks => (
+                &self.names.collective.of_team,
+                "needs every member of the team, inside a loop over blocks",
+            ),
+            Axis::Team | Axis::Serial => (
+                &self.names.collective.of_block,
+                "needs every member of the team, inside a loop over it",
+            ),
+        };
+        if is_collective(inst, functions) {
             self.report(17, Some(inst), message.to_owned());
         }
     }

@@ -1,7 +1,7 @@
 //! Laws on types and names, one function for each family of instructions.
 
 use super::checker::Checker;
-use crate::{Binary, Cast, Const, For, If, Inst, Intrinsic, Reduction, Scalar, Ty, Val};
+use crate::{Binary, Cast, Const, For, If, Inst, Intrinsic, Reduction, Scalar, Space, Ty, Val};
 
 /// Bits of a scalar.
 fn bits(scalar: Scalar) -> i64 {
@@ -127,6 +127,9 @@ impl Checker<'_> {
             | Inst::Store { .. }
             | Inst::Prefetch { .. }
             | Inst::CallPointer { .. } => self.memory(inst),
+            Inst::LoadMatrices { .. } | Inst::CopyAsync { .. } => self.shared(inst),
+            // They name nothing.
+            Inst::CommitCopies | Inst::WaitCopies { .. } => {}
             // Laws 11, 12 and 15 are about blocks.
             Inst::For(_) | Inst::If(_) | Inst::Return(_) => {}
         }
@@ -247,6 +250,37 @@ impl Checker<'_> {
             9,
             inst,
             "pointers, indices, counts or the alignment are not of their types",
+        );
+    }
+
+    /// Law 21.
+    fn shared(&mut self, inst: &Inst) {
+        let fits = match inst {
+            Inst::LoadMatrices { out, rows } => {
+                let lanes = rows.ty.lanes();
+                rows.ty == Ty::PtrV(lanes, Space::Shared)
+                    && matches!(lanes, 8 | 16 | 32)
+                    && out.ty == Ty::V(4 * lanes, Scalar::I32)
+            }
+            Inst::CopyAsync {
+                to,
+                from,
+                counts,
+                bytes,
+            } => {
+                let lanes = to.ty.lanes();
+                to.ty == Ty::PtrV(lanes, Space::Shared)
+                    && matches!(from.ty, Ty::PtrV(n, _) if n == lanes)
+                    && counts.ty == Ty::V(lanes, Scalar::I32)
+                    && matches!(bytes, 4 | 16)
+            }
+            _ => true,
+        };
+        self.require(
+            fits,
+            21,
+            inst,
+            "pointers, counts or words are not those of matrices or copies",
         );
     }
 

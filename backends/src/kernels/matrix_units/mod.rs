@@ -7,9 +7,11 @@
 //! Matrices are those of [`Intrinsic::MatrixBf16`](crate::kernel::Intrinsic::MatrixBf16): its first factor has 16 rows of weights, its second one
 //! eight rows of activations. Weights are packed as the lanes of vectors want them.
 
+mod block;
 mod pack;
 mod tile;
 
+pub use block::{BlockRows, MEMBER_TOKENS, block_gemm, block_gemm_name, block_gemm_scratch_bytes};
 pub(super) use pack::{STAGED, columns, pack_fragments};
 pub(super) use tile::{Tile, tile};
 

@@ -85,7 +85,7 @@ impl Printer<'_> {
         let (iv, low, high, step) = (l.iv, l.low, l.high, l.step);
         let name = match l.axis {
             // Each thread runs its own part of a loop over the team: the bounds are those of the part.
-            Axis::Serial | Axis::Team => "scf.for",
+            Axis::Serial | Axis::Team | Axis::Blocks => "scf.for",
         };
         if l.init.is_empty() {
             self.line(format_args!("{name} {iv} = {low} to {high} step {step} : i64 {{"));

@@ -61,6 +61,11 @@ pub(super) fn print(o: &mut String, inst: &Inst, reals: Reals) -> fmt::Result {
         | Inst::Gather { .. }
         | Inst::Scatter { .. }
         | Inst::Prefetch { .. } => memory(o, inst),
+        // Of devices, which have a printer of their own.
+        Inst::LoadMatrices { .. } | Inst::CopyAsync { .. } | Inst::CommitCopies | Inst::WaitCopies { .. } => {
+            debug_assert!(false, "{inst:?} has no meaning here");
+            Ok(())
+        }
         Inst::Call { out, callee, args } => call(o, *out, callee, args),
         Inst::CallPointer { callee, args } => {
             let types = List(args.iter().map(|a| Type(a.ty)));

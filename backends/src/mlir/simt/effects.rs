@@ -95,6 +95,13 @@ impl Effects {
                 loads: false,
                 stores: true,
             },
+            Inst::LoadMatrices { .. } => Accesses {
+                loads: true,
+                stores: false,
+            },
+            // Copies begin behind what threads did before; that they have arrived is a meeting of its own.
+            Inst::CopyAsync { .. } => Accesses::ALL,
+            Inst::WaitCopies { .. } => Accesses::NONE,
             // A barrier: all threads meet in it.
             Inst::Call { callee, .. } => self.accesses.get(callee).copied().unwrap_or(Accesses::NONE),
             Inst::CallPointer { .. } => Accesses::ALL,
@@ -117,6 +124,7 @@ impl Effects {
             | Inst::Offset { .. }
             | Inst::Address { .. }
             | Inst::Stack { .. }
+            | Inst::CommitCopies
             | Inst::Prefetch { .. }
             | Inst::Return(_) => Accesses::NONE,
         }

@@ -8,6 +8,7 @@ use super::{
     tables::Tables,
 };
 use crate::kernel::{Block, For, Func, If, Inst, Ty, Val};
+use seqc_abi::symbols;
 
 /// Where functions are printed.
 pub(super) struct Functions<'a> {
@@ -97,6 +98,9 @@ impl Printer<'_> {
             | Inst::Gather { .. }
             | Inst::Scatter { .. }
             | Inst::Prefetch { .. } => self.memory(inst),
+            Inst::LoadMatrices { .. } | Inst::CopyAsync { .. } | Inst::CommitCopies | Inst::WaitCopies { .. } => {
+                self.shared(inst);
+            }
         }
     }
 
@@ -166,10 +170,10 @@ impl Printer<'_> {
     fn call(&mut self, inst: &Inst, out: Option<Val>, callee: &str, args: &[Val]) {
         self.access(self.effects.of_inst(inst));
         let (mut names, mut types) = self.flat(args);
-        if callee != seqc_abi::symbols::BARRIER {
+        if !self.device.has_own(callee) {
             names.push(self.stack.clone());
             types.push_str(if types.is_empty() { "!llvm.ptr" } else { ", !llvm.ptr" });
-        } else {
+        } else if callee != symbols::BLOCK_MEMORY {
             self.accesses = Accesses::NONE;
         }
         let called = match self.effects.is_entry(callee) && !self.device.has_own(callee) {

@@ -17,6 +17,8 @@ mod lanes;
 mod member;
 mod memory;
 mod printer;
+mod prologue;
+mod shared;
 mod tables;
 
 use super::print;

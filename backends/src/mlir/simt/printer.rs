@@ -140,10 +140,20 @@ impl<'a> Printer<'a> {
 
     /// Threads meet if these accesses demand it.
     pub(super) fn access(&mut self, accesses: Accesses) {
-        if accesses.conflict(self.accesses) {
-            self.line(format_args!("llvm.call @meet() : () -> ()"));
-            self.accesses = Accesses::NONE;
-        }
+        self.before(accesses);
         self.accesses = self.accesses.or(accesses);
+    }
+
+    /// The same for accesses that others wait for in another way.
+    pub(super) fn before(&mut self, accesses: Accesses) {
+        if accesses.conflict(self.accesses) {
+            self.meet();
+        }
+    }
+
+    /// Threads meet.
+    pub(super) fn meet(&mut self) {
+        self.line(format_args!("llvm.call @meet() : () -> ()"));
+        self.accesses = Accesses::NONE;
     }
 }
