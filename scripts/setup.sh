@@ -5,7 +5,7 @@
 #   scripts/setup.sh            tools and weights
 #   scripts/setup.sh tools      tools only
 #   scripts/setup.sh test       also what tests take beyond that: compilers of C and Rust for AArch64, whose programs they run in emulation, and
-#                               Rust's libraries and wasmtime for WebAssembly
+#                               Rust's libraries and wasmtime for WebAssembly, and NVIDIA's assembler
 #   scripts/setup.sh gemma      also Gemma 3 270M in Q4_K_M (253 MB, under Google's Gemma terms), which some tests read where it is there
 #   scripts/setup.sh bench      also what building the peer of `make bench` takes
 set -euo pipefail
@@ -126,9 +126,23 @@ install_wasmtime() {
         die "wasmtime cannot be had" "it is the package $wasmtime on PyPI: is it reachable, and is pip there?"
 }
 
+# NVIDIA's assembler from PyPI, 95 MB, which says what registers device code takes.
+ptxas=nvidia-cuda-nvcc-cu12==12.9.86
+
+install_ptxas() {
+    local folder=$work/python/ptxas
+    if [ -x "$folder/nvidia/cuda_nvcc/bin/ptxas" ]; then
+        note "ptxas: build/python/ptxas"
+        return 0
+    fi
+    step "ptxas" python3 -m pip install --disable-pip-version-check --no-deps --target "$folder" "$ptxas" ||
+        die "ptxas cannot be had" "it is the package $ptxas on PyPI: is it reachable, and is pip there?"
+    chmod +x "$folder/nvidia/cuda_nvcc/bin/ptxas"
+}
+
 say "Setting up"
 install_packages
 install_rust_targets "${rust_targets[@]}"
-if [ "${1:-all}" = test ]; then install_wasmtime; fi
+if [ "${1:-all}" = test ]; then install_wasmtime && install_ptxas; fi
 if [ "${1:-all}" != tools ]; then fetch_weights; fi
 if [ "${1:-all}" = gemma ]; then fetch_gemma; fi

@@ -20,6 +20,8 @@ const NOT_FOUND: c_int = 500;
 
 /// Threads of a member.
 const MEMBER: u32 = 32;
+/// Bytes of shared memory that blocks of the fibers have.
+const SHARED: c_int = 96 << 10;
 /// What memory begins on, and what stands before it: its length.
 const LINE: usize = 64;
 
@@ -149,6 +151,17 @@ unsafe extern "C" fn cuModuleGetFunction(function: *mut *mut c_void, module: *mu
     if unsafe { *function }.is_null() { NOT_FOUND } else { SUCCESS }
 }
 
+/// Memory of blocks is that of the fibers.
+#[unsafe(no_mangle)]
+extern "C" fn cuFuncSetAttribute(_function: *mut c_void, attribute: c_int, value: c_int) -> c_int {
+    const DYNAMIC_SHARED_BYTES: c_int = 8;
+    const INVALID: c_int = 1;
+    match (attribute, value) {
+        (DYNAMIC_SHARED_BYTES, 0..=SHARED) => SUCCESS,
+        _ => INVALID,
+    }
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuLaunchCooperativeKernel(
     function: *mut c_void,
@@ -158,10 +171,11 @@ unsafe extern "C" fn cuLaunchCooperativeKernel(
     threads: c_uint,
     _threads_y: c_uint,
     _threads_z: c_uint,
-    _shared: c_uint,
+    shared: c_uint,
     _stream: *mut c_void,
     arguments: *mut *mut c_void,
 ) -> c_int {
+    assert!(shared <= SHARED as c_uint, "{shared} bytes of shared memory");
     let members = i64::from(blocks * (threads / MEMBER));
     *MEETING.write().expect("no member failed") = Some(Barrier::new(members as usize));
     let entry: unsafe extern "C" fn(u64, i64, i64) = unsafe { std::mem::transmute(function) };

@@ -27,7 +27,7 @@ const TYPES: [Ty; 11] = [
 type Gemm = extern "C" fn(*const u8, i64, *const u8, i64, *mut f32, i64, i64, *mut f32, *const u8, i64, i64);
 
 /// Reals of any kind, reals that are numbers of bfloat16, and these as pairs; at addresses that are multiples of 4 or 16 bytes.
-const ROWS: [BlockRows; 6] = {
+pub(crate) const ROWS: [BlockRows; 6] = {
     const fn rows(parts: Parts, form: RowForm, unit: u8) -> BlockRows {
         BlockRows { parts, form, unit }
     }
@@ -304,13 +304,13 @@ fn members_of_a_block_wait_for_what_others_write() {
     }
 }
 
-#[test]
-fn a_gpu_copies_while_it_multiplies() {
+/// The code of a product for a GPU.
+pub(crate) fn assembly(encoding: Encoding, rows: BlockRows) -> String {
     let target = Target::of(Level::Sm80);
     let case = Case {
-        encoding: Encoding::Bf16,
+        encoding,
         k: 512,
-        rows: ROWS[4],
+        rows,
         size: [128, 128],
         threads: 8,
     };
@@ -319,12 +319,17 @@ fn a_gpu_copies_while_it_multiplies() {
     module.add(entry(case, case.k));
     let text = (target.info().print)(&module);
     let code = compile(&text, &target, Emit::Asm).unwrap_or_else(|error| panic!("{error}"));
-    let code = String::from_utf8(code).expect("text");
+    String::from_utf8(code).expect("text")
+}
+
+#[test]
+fn a_gpu_copies_while_it_multiplies() {
+    let code = assembly(Encoding::Bf16, ROWS[4]);
     for instruction in [
         "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32",
         "ldmatrix.sync.aligned.m8n8.x4.shared.b16",
         "cp.async.cg.shared.global",
-        "cp.async.wait_group 2",
+        "cp.async.wait_group \t2",
         ".extern .shared .align 128 .b8 seqc_shared[]",
     ] {
         assert!(code.contains(instruction), "no {instruction}:\n{code}");

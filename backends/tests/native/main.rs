@@ -20,6 +20,7 @@ mod memories;
 mod parts;
 mod plain;
 mod policies;
+mod ptxas;
 mod rounded;
 mod sequences;
 mod support;

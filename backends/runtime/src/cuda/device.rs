@@ -8,16 +8,18 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use cudarc::driver::sys::{self, CUdevice_attribute, CUfunction, CUmemAttach_flags, CUmodule, CUresult};
+use cudarc::driver::sys::{
+    self, CUdevice_attribute, CUfunction, CUfunction_attribute, CUmemAttach_flags, CUmodule, CUresult,
+};
 use seqc_abi::{
-    device::{MEMBER_THREADS, STACK_BYTES},
+    device::{BLOCK_MEMBERS, MEMBER_THREADS, SHARED_BYTES, STACK_BYTES},
     frame,
 };
 
 use crate::{Error, Result};
 
-/// Threads of a block: eight members.
-const BLOCK: usize = 256;
+/// Threads of a block.
+const BLOCK: usize = BLOCK_MEMBERS * MEMBER_THREADS;
 /// Blocks of a multiprocessor: registers of that many threads are there for every kernel.
 const BLOCKS: usize = 1;
 
@@ -170,7 +172,7 @@ impl Device {
             )?;
             let mut device = Device {
                 name,
-                members: multiprocessors.max(1) as usize * BLOCKS * (BLOCK / MEMBER_THREADS),
+                members: multiprocessors.max(1) as usize * BLOCKS * BLOCK_MEMBERS,
                 context,
                 frame: ptr::null_mut(),
                 stacks: ptr::null_mut(),
@@ -230,6 +232,11 @@ impl Device {
         // SAFETY: the module is loaded.
         let found = unsafe { sys::cuModuleGetFunction(&mut function, module, name.as_ptr()) };
         checked(found, "a kernel is missing")?;
+        // More than the 48 KiB that every kernel may have must be asked for.
+        let shared = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        // SAFETY: the function is of the module.
+        let granted = unsafe { sys::cuFuncSetAttribute(function, shared, SHARED_BYTES as c_int) };
+        checked(granted, "the device has too little shared memory")?;
         kernels.found.push((wanted.into_owned(), function));
         Ok(function)
     }
@@ -244,7 +251,7 @@ impl Device {
         let function = self.kernel(code, name)?;
         let (mut frame, mut stacks) = (self.frame, self.stacks);
         let mut arguments: [*mut c_void; 2] = [(&raw mut frame).cast(), (&raw mut stacks).cast()];
-        let blocks = self.members / (BLOCK / MEMBER_THREADS);
+        let blocks = self.members / BLOCK_MEMBERS;
         // SAFETY: one kernel runs at a time, so that nobody reads the device's frame now; the caller's promise.
         unsafe {
             ptr::copy_nonoverlapping(slots, self.frame, frame::SLOTS);
@@ -257,7 +264,7 @@ impl Device {
                     BLOCK as c_uint,
                     1,
                     1,
-                    0,
+                    SHARED_BYTES as c_uint,
                     ptr::null_mut(),
                     arguments.as_mut_ptr(),
                 ),

@@ -230,3 +230,13 @@ fn kernels_of_sixteen_lanes_mean_what_the_evaluator_says() {
 fn kernels_of_four_lanes_mean_what_the_evaluator_says() {
     check_seeds(200..200 + cases(8), &Machine::PORTABLE);
 }
+
+/// Members of a block share memory: what one writes there, others read behind a barrier.
+#[test]
+fn kernels_of_blocks_mean_what_the_evaluator_says() {
+    let mut machine = *targets::machine(Level::Fibers);
+    // Products of few tokens and of small matrices are those of blocks, too.
+    machine.tiles.skinny_rows = 1;
+    machine.rates.small_matrix = 0;
+    check_seeds(300..300 + cases(4), &machine);
+}

@@ -35,17 +35,39 @@ pub(crate) struct Shared {
     pub(crate) rows: usize,
     /// Parts of each weight.
     pub(crate) parts: Parts,
+    /// Columns that are there at once.
+    pub(crate) columns: usize,
 }
 
 impl Shared {
-    /// Most columns that are there at once.
-    pub(crate) fn columns(self) -> usize {
-        WEIGHTS / (size_of::<u16>() * self.rows * self.parts.count()) / BANKS * BANKS
+    /// As many columns as there is room for.
+    pub(crate) fn most(rows: usize, parts: Parts) -> Shared {
+        let columns = WEIGHTS / (size_of::<u16>() * rows * parts.count()) / BANKS * BANKS;
+        Shared { rows, parts, columns }
+    }
+
+    /// The fewest columns, of numbers that have one part.
+    pub(crate) fn least(rows: usize) -> Shared {
+        Shared {
+            rows,
+            parts: Parts::One,
+            columns: BANKS,
+        }
     }
 
     /// Bytes of a row of one part.
     pub(super) fn row_bytes(self) -> usize {
-        size_of::<u16>() * self.columns()
+        size_of::<u16>() * self.columns
+    }
+
+    /// Bytes of all rows and parts.
+    pub(super) fn bytes(self) -> usize {
+        self.parts.count() * self.rows * self.row_bytes()
+    }
+
+    /// How often there is room for them, a power of two.
+    pub(super) fn slots(self) -> usize {
+        1 << (WEIGHTS / self.bytes()).ilog2()
     }
 
     /// Where a part of the weights begins, from a row on.

@@ -5,6 +5,7 @@
 
 mod layout;
 mod product;
+mod stream;
 mod tile;
 mod weights;
 

@@ -3,8 +3,9 @@
 use super::{
     Parts, ROWS, SUMMED,
     layout::{CHUNK, MEMBER_TOKENS, Shared, stage_columns},
+    stream::stream_tile,
     tile::{BlockTile, block_tile},
-    weights::{copy_weights, share},
+    weights::share,
 };
 use crate::{
     kernel::{BlockMember, Cmp, Func, Module, Scalar, Team, Ty, Val},
@@ -13,7 +14,7 @@ use crate::{
         pack,
         rounded::RowForm,
     },
-    targets::{MatrixUnits, TargetInfo},
+    targets::TargetInfo,
 };
 use seqc_formats::Encoding;
 
@@ -37,12 +38,12 @@ pub fn block_gemm_name(encoding: Encoding, k: usize, rows: BlockRows) -> String 
 /// Bytes of scratch of a member that [`block_gemm`] needs for so many rows of weights.
 pub fn block_gemm_scratch_bytes(encoding: Encoding, rows: usize) -> usize {
     let parts = Parts::of(encoding);
-    size_of::<f32>() * rows * staged(encoding, Shared { rows, parts })
+    size_of::<f32>() * rows * staged(encoding, Shared::most(rows, parts))
 }
 
 /// Columns that are unpacked together: whole blocks.
 fn staged(encoding: Encoding, shared: Shared) -> usize {
-    shared.columns().max(encoding.block())
+    shared.columns.max(encoding.block())
 }
 
 /// Adds the kernel for one store and `k`, which all members of a block call together; returns its name. `None` where the target has no matrix units or no blocks.
@@ -58,15 +59,18 @@ pub fn block_gemm(
     rows: BlockRows,
 ) -> Option<String> {
     let units = target.micro_kernels.matrix_units?;
-    let shared = Shared {
-        rows: target.machine.tiles.block_rows?,
-        parts: Parts::of(encoding),
-    };
+    let height = target.machine.tiles.block_rows?;
     let name = block_gemm_name(encoding, k, rows);
     if module.has(&name) {
         return Some(name);
     }
     module.declare_blocks();
+    let streamed =
+        matches!(layout(encoding), Layout::Plain(Plain::Bf16)) && (size_of::<u16>() * k).is_multiple_of(CHUNK);
+    let shared = match streamed {
+        true => Shared::least(height),
+        false => Shared::most(height, Parts::of(encoding)),
+    };
     let tile = BlockTile {
         units,
         weights: shared,
@@ -74,16 +78,14 @@ pub fn block_gemm(
         form: rows.form,
         unit: rows.unit,
     };
-    let copies = matches!(layout(encoding), Layout::Plain(Plain::Bf16)) && (size_of::<u16>() * k).is_multiple_of(CHUNK);
     let gemm = BlockGemm {
         shared,
         encoding,
         k,
         form: rows.form,
-        tile: block_tile(module, tile),
-        source: match copies {
-            true => Source::Copied(copy_weights(module, shared.rows)),
-            false => Source::unpacked(module, target, units, (encoding, shared)),
+        source: match streamed {
+            true => Source::Streamed(stream_tile(module, tile)),
+            false => Source::unpacked(module, target, tile, encoding),
         },
     };
     let mut f = Func::new(&name, &TYPES, None);
@@ -109,24 +111,29 @@ const TYPES: [Ty; 11] = [
 
 /// How weights come into the memory of the block.
 enum Source {
-    /// As they are stored, by this function.
-    Copied(String),
-    /// Sixteen rows at a time by the first function as f32 into scratch, and from there by the second one.
-    Unpacked { unpack: String, share: String },
+    /// As they are stored, while this function multiplies.
+    Streamed(String),
+    /// Before they are multiplied.
+    Unpacked(Unpacked),
+}
+
+/// Functions for weights that are unpacked.
+struct Unpacked {
+    /// Sixteen rows as f32 into scratch.
+    unpack: String,
+    /// These into the memory of the block.
+    share: String,
+    tile: String,
 }
 
 impl Source {
-    fn unpacked(
-        module: &mut Module,
-        target: &TargetInfo,
-        units: MatrixUnits,
-        (encoding, shared): (Encoding, Shared),
-    ) -> Source {
+    fn unpacked(module: &mut Module, target: &TargetInfo, tile: BlockTile, encoding: Encoding) -> Source {
         let vectors = ROWS as u32 / target.machine.lanes;
-        Source::Unpacked {
+        Source::Unpacked(Unpacked {
             unpack: pack::pack(module, target, encoding, vectors),
-            share: share(module, units, shared),
-        }
+            share: share(module, tile.units, tile.weights),
+            tile: block_tile(module, tile),
+        })
     }
 }
 
@@ -135,7 +142,6 @@ struct BlockGemm {
     encoding: Encoding,
     k: usize,
     form: RowForm,
-    tile: String,
     source: Source,
 }
 
@@ -155,22 +161,49 @@ impl BlockGemm {
             threads: f.param(10),
         };
         let own = f.block_member(team);
+        match &self.source {
+            Source::Streamed(tile) => self.stream(f, tile, own),
+            Source::Unpacked(functions) => self.unpacked(f, functions, own),
+        }
+    }
+
+    /// All columns of some rows of activations, then the next ones.
+    fn stream(&self, f: &mut Func, tile: &str, own: BlockMember) {
+        let [w, rows, x, ldx, y, ldy, count, _, barrier, tid, threads] =
+            [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map(|n| f.param(n));
+        let (zero, most) = (f.i64(0), f.i64(MEMBER_TOKENS as i64));
+        let (before, step) = (f.mul(own.member, most), f.mul(own.members, most));
+        let (k, row_bytes, accumulate) = (f.i64(self.k as i64), f.i64(self.row_bytes()), f.i1(false));
+        f.for_loop(zero..count, step, &[], |f, first, _| {
+            let t = f.add(first, before);
+            let (from, to) = (f.mul(t, ldx), f.mul(t, ldy));
+            let (x, y) = (f.gep(x, from, Scalar::F32), f.gep(y, to, Scalar::F32));
+            let left = f.sub(count, t);
+            let tokens = f.min(left, most);
+            let args = [
+                x, ldx, y, ldy, k, accumulate, rows, tokens, barrier, tid, threads, w, row_bytes,
+            ];
+            f.call(tile, &args, None);
+            Vec::new()
+        });
+    }
+
+    /// Some columns of all rows of activations, then the next ones.
+    fn unpacked(&self, f: &mut Func, functions: &Unpacked, own: BlockMember) {
+        let team = Team {
+            tid: f.param(9),
+            threads: f.param(10),
+        };
         let staged = staged(self.encoding, self.shared);
         let (zero, k) = (f.i64(0), f.i64(self.k as i64));
         self.each(f, [zero, k], staged, &|f, start, count| {
-            if let Source::Unpacked { unpack, .. } = &self.source {
-                self.unpack(f, unpack, own, Columns { start, count });
-            }
-            self.each(f, [zero, count], self.shared.columns(), &|f, within, count| {
+            self.unpack(f, &functions.unpack, own, Columns { start, count });
+            self.each(f, [zero, count], self.shared.columns, &|f, within, count| {
                 f.block_barrier(f.param(8), team);
-                let first = f.add(start, within);
-                let columns = Columns { start: first, count };
-                match &self.source {
-                    Source::Copied(copy) => self.copy(f, copy, own, columns),
-                    Source::Unpacked { share, .. } => self.share(f, share, own, Columns { start: within, count }),
-                }
+                self.share(f, &functions.share, own, Columns { start: within, count });
                 f.block_barrier(f.param(8), team);
-                self.multiply(f, own, columns);
+                let start = f.add(start, within);
+                self.multiply(f, &functions.tile, own, Columns { start, count });
             });
         });
     }
@@ -243,28 +276,8 @@ impl BlockGemm {
         });
     }
 
-    fn copy(&self, f: &mut Func, copy: &str, own: BlockMember, columns: Columns) {
-        let two = f.i64(size_of::<u16>() as i64);
-        let skip = f.mul(columns.start, two);
-        let w = f.gep(f.param(0), skip, Scalar::I8);
-        let row_bytes = f.i64(self.row_bytes());
-        let [rows, barrier, tid, threads] = [1, 8, 9, 10].map(|n| f.param(n));
-        let args = [
-            w,
-            row_bytes,
-            rows,
-            columns.count,
-            own.member,
-            own.members,
-            barrier,
-            tid,
-            threads,
-        ];
-        f.call(copy, &args, None);
-    }
-
     /// The member's rows of activations times these columns.
-    fn multiply(&self, f: &mut Func, own: BlockMember, columns: Columns) {
+    fn multiply(&self, f: &mut Func, tile: &str, own: BlockMember, columns: Columns) {
         let [rows, x, ldx, y, ldy, count] = [1, 2, 3, 4, 5, 6].map(|n| f.param(n));
         let (zero, most) = (f.i64(0), f.i64(MEMBER_TOKENS as i64));
         let (first, step) = (f.mul(own.member, most), f.mul(own.members, most));
@@ -282,7 +295,7 @@ impl BlockGemm {
             let [barrier, tid, threads] = [8, 9, 10].map(|n| f.param(n));
             let kc = columns.count;
             let args = [x, ldx, y, ldy, kc, accumulate, rows, tokens, barrier, tid, threads];
-            f.call(&self.tile, &args, None);
+            f.call(tile, &args, None);
             Vec::new()
         });
     }

@@ -36,52 +36,42 @@ const MATRICES: usize = MEMBER_TOKENS / TOKENS;
 /// and `t < tokens`, at most [`MEMBER_TOKENS`], and adds it to what is there with `accumulate`. `W` is in the memory of the block, zero from column `kc` on up to
 /// a multiple of those that are copied together. `ldx` counts memory of an f32, whatever activations are.
 pub(crate) fn block_tile(module: &mut Module, tile: BlockTile) -> String {
-    let Shared { rows, parts } = tile.weights;
-    let (weights, activations, form) = (parts.count(), tile.activations.count(), tile.form.name());
-    let columns = tile.weights.columns();
-    let name = format!(
-        "seqc_block_tile_{rows}x{columns}_{weights}{activations}_{form}_{}",
-        tile.unit
-    );
+    let name = format!("seqc_block_tile_{}", tile.name());
     if module.has(&name) {
         return name;
     }
-    let types = [
-        Ty::GENERIC,
-        Ty::I64,
-        Ty::GENERIC,
-        Ty::I64,
-        Ty::I64,
-        Ty::I1,
-        Ty::I64,
-        Ty::I64,
-        Ty::GLOBAL,
-        Ty::I64,
-        Ty::I64,
-    ];
-    let mut f = Func::new(&name, &types, None);
+    let mut f = Func::new(&name, &TYPES, None);
     tile.body(&mut f);
     module.add(f);
     name
 }
 
+/// Types of the arguments.
+pub(super) const TYPES: [Ty; 11] = [
+    Ty::GENERIC,
+    Ty::I64,
+    Ty::GENERIC,
+    Ty::I64,
+    Ty::I64,
+    Ty::I1,
+    Ty::I64,
+    Ty::I64,
+    Ty::GLOBAL,
+    Ty::I64,
+    Ty::I64,
+];
+
+/// Stages of activations that are on their way while one is multiplied.
+pub(super) const AHEAD: usize = STAGES - 1;
+
 /// Copies of one stage: what is the same for all stages.
-struct Copy {
+pub(super) struct Copy {
     /// Bytes from the start of the columns to those of each lane.
     from: Val,
     /// Bytes of its row that are left there.
     left: Val,
     /// Bytes from the start of the stage.
     to: Val,
-}
-
-/// Addresses in the memory of the block.
-#[derive(Clone, Copy)]
-struct Places {
-    /// The weights.
-    weights: Val,
-    /// The member's activations.
-    ring: Val,
 }
 
 impl BlockTile {
@@ -92,31 +82,45 @@ impl BlockTile {
             threads: f.param(10),
         };
         let memory = f.block_memory(f.param(8), team);
-        let places = Places {
-            weights: memory,
-            ring: ring(f, memory, team.tid),
-        };
-        let copies: Vec<Copy> = (0..STAGE)
-            .step_by(64 * usize::from(self.unit))
-            .map(|at| self.copy(f, at))
-            .collect();
+        let ring = ring(f, memory, team.tid);
+        let copies = self.copies(f);
         let (zero, columns) = (f.i64(0), f.i64(stage_columns(self.form) as i64));
         let stages = f.ceil_div(kc, columns);
-        let ahead = STAGES - 1;
-        for n in 0..ahead {
+        for n in 0..AHEAD {
             let n = f.i64(n as i64);
-            self.start(f, &copies, places, [n, stages]);
+            self.start(f, &copies, ring, [n, stages]);
         }
         let init = self.first(f, accumulate);
         let one = f.i64(1);
         let sums = f.for_loop(zero..stages, one, &init, |f, n, sums| {
-            f.wait_copies(ahead as u8 - 1);
-            let later = f.i64(ahead as i64);
+            f.wait_copies(AHEAD as u8 - 1);
+            let later = f.i64(AHEAD as i64);
             let later = f.add(n, later);
-            self.start(f, &copies, places, [later, stages]);
-            self.stage(f, places, n, sums)
+            self.start(f, &copies, ring, [later, stages]);
+            let stage = of_stage(f, ring, n);
+            let mut sums = sums.to_vec();
+            for within in 0..self.steps() {
+                let (steps, within_stage) = (f.i64(self.steps() as i64), f.i64(within as i64));
+                let step = f.mul(n, steps);
+                let step = f.add(step, within_stage);
+                let activations = self.activations(f, stage, within);
+                self.step(f, [memory, step], &activations, &mut sums);
+            }
+            sums
         });
         self.store(f, &sums);
+    }
+
+    /// What tells kernels apart.
+    pub(super) fn name(&self) -> String {
+        let Shared { rows, parts, columns } = self.weights;
+        let (weights, activations, form) = (parts.count(), self.activations.count(), self.form.name());
+        format!("{rows}x{columns}_{weights}{activations}_{form}_{}", self.unit)
+    }
+
+    /// Sixteen columns in each, of a stage.
+    pub(super) fn steps(&self) -> usize {
+        stage_columns(self.form) / SUMMED
     }
 
     /// Sixteen rows of weights in each.
@@ -125,7 +129,7 @@ impl BlockTile {
     }
 
     /// The sums before the first product.
-    fn first(&self, f: &mut Func, accumulate: Val) -> Vec<Val> {
+    pub(super) fn first(&self, f: &mut Func, accumulate: Val) -> Vec<Val> {
         let sums = Ty::V(LANES as u32, Scalar::F32);
         f.if_else(
             accumulate,
@@ -140,7 +144,7 @@ impl BlockTile {
         )
     }
 
-    fn store(&self, f: &mut Func, sums: &[Val]) {
+    pub(super) fn store(&self, f: &mut Func, sums: &[Val]) {
         for (n, sum) in sums.iter().enumerate() {
             let (place, inside) = self.result(f, n);
             f.scatter(*sum, place, inside);
@@ -161,6 +165,12 @@ impl BlockTile {
         (f.gep(y, at, Scalar::F32), inside)
     }
 
+    /// The copies of a stage.
+    pub(super) fn copies(&self, f: &mut Func) -> Vec<Copy> {
+        let starts = (0..STAGE).step_by(64 * usize::from(self.unit));
+        starts.map(|at| self.copy(f, at)).collect()
+    }
+
     /// Copies of 64 lanes from byte `at` of a stage on.
     fn copy(&self, f: &mut Func, at: usize) -> Copy {
         let lanes = 64;
@@ -171,7 +181,9 @@ impl BlockTile {
             [list(&|byte| byte / ROW), list(&|byte| byte % ROW), list(&place)].map(|list| f.lanes(Scalar::I64, &list));
         let [ldx, kc, tokens] = [1, 4, 7].map(|n| f.param(n));
         let (one, word, per_word) = (f.i64(1), f.i64(4), f.i64(self.form.columns()));
-        let last = f.sub(tokens, one);
+        // A member without a row copies zeros.
+        let last = f.max(tokens, one);
+        let last = f.sub(last, one);
         let [last, tokens] = [last, tokens].map(|n| f.splat(n, lanes as u32));
         let row = f.min(token, last);
         let row_bytes = f.mul(ldx, word);
@@ -190,13 +202,13 @@ impl BlockTile {
     }
 
     /// Starts the copies of stage `n`, if there is one, as a group.
-    fn start(&self, f: &mut Func, copies: &[Copy], places: Places, [n, stages]: [Val; 2]) {
+    pub(super) fn start(&self, f: &mut Func, copies: &[Copy], ring: Val, [n, stages]: [Val; 2]) {
         let here = f.cmp(Cmp::Lt, n, stages);
         f.if_then(here, |f| {
             let bytes = f.i64(ROW as i64);
             let before = f.mul(n, bytes);
             let x = f.gep(f.param(0), before, Scalar::I8);
-            let stage = self.of_stage(f, places, n);
+            let stage = of_stage(f, ring, n);
             for copy in copies {
                 let passed = f.splat(before, copy.left.ty.lanes());
                 let left = f.sub(copy.left, passed);
@@ -208,34 +220,16 @@ impl BlockTile {
         f.commit_copies();
     }
 
-    /// The memory of stage `n`.
-    fn of_stage(&self, f: &mut Func, places: Places, n: Val) -> Val {
-        let (turns, bytes) = (f.i64(STAGES as i64 - 1), f.i64(STAGE as i64));
-        let at = f.and(n, turns);
-        let at = f.mul(at, bytes);
-        f.gep(places.ring, at, Scalar::I8)
-    }
-
-    /// Adds the products of the columns of stage `n`.
-    fn stage(&self, f: &mut Func, places: Places, n: Val, sums: &[Val]) -> Vec<Val> {
-        let stage = self.of_stage(f, places, n);
-        let steps = stage_columns(self.form) / SUMMED;
-        let mut sums = sums.to_vec();
-        for within in 0..steps {
-            let (steps, within_stage) = (f.i64(steps as i64), f.i64(within as i64));
-            let step = f.mul(n, steps);
-            let step = f.add(step, within_stage);
-            let activations = match self.form {
-                RowForm::Pairs => pairs(f, stage, within),
-                RowForm::Floats | RowForm::Bytes => (0..MATRICES).map(|j| self.split(f, stage, j)).collect(),
-            };
-            self.step(f, places.weights, step, &activations, &mut sums);
+    /// The matrices of sixteen columns of a stage, each in its parts.
+    pub(super) fn activations(&self, f: &mut Func, stage: Val, within: usize) -> Vec<Vec<Val>> {
+        match self.form {
+            RowForm::Pairs => pairs(f, stage, within),
+            RowForm::Floats | RowForm::Bytes => (0..MATRICES).map(|j| self.split(f, stage, j)).collect(),
         }
-        sums
     }
 
-    /// Adds the products of sixteen columns.
-    fn step(&self, f: &mut Func, weights: Val, step: Val, activations: &[Vec<Val>], sums: &mut [Val]) {
+    /// Adds the products of sixteen columns, those of step `step` of the weights.
+    pub(super) fn step(&self, f: &mut Func, [weights, step]: [Val; 2], activations: &[Vec<Val>], sums: &mut [Val]) {
         let rows: Vec<Place> = (0..LANES / 4)
             .map(|row| Place {
                 row: row % 8 + 8 * (row / 8 % 2),
@@ -282,6 +276,14 @@ impl BlockTile {
         });
         self.activations.split(f, self.units, pair)
     }
+}
+
+/// The memory of stage `n` of a member's activations.
+pub(super) fn of_stage(f: &mut Func, ring: Val, n: Val) -> Val {
+    let (turns, bytes) = (f.i64(STAGES as i64 - 1), f.i64(STAGE as i64));
+    let at = f.and(n, turns);
+    let at = f.mul(at, bytes);
+    f.gep(ring, at, Scalar::I8)
 }
 
 /// The matrices of activations that are numbers of bfloat16, sixteen columns of a stage.

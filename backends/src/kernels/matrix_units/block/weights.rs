@@ -1,12 +1,12 @@
 //! Weights on their way into the memory of a block.
 
 use super::{
-    LANES, Parts, ROWS, SUMMED, lanes,
+    LANES, ROWS, SUMMED, lanes,
     layout::{CHUNK, Place, Shared, turn_of_weights},
     numbers,
 };
 use crate::{
-    kernel::{Cast, Cmp, Func, Module, Scalar, Team, Ty, Val},
+    kernel::{BlockMember, Cast, Cmp, Func, Module, Scalar, Team, Ty, Val},
     targets::MatrixUnits,
 };
 
@@ -15,12 +15,7 @@ use crate::{
 /// `fn(stage, steps, tile, barrier, tid, threads)`: sixteen rows from `16 tile` on, and `16 steps` columns, which `stage` has as f32, sixteen of a column
 /// behind one another.
 pub(crate) fn share(module: &mut Module, units: MatrixUnits, shared: Shared) -> String {
-    let name = format!(
-        "seqc_share_{}x{}_{}",
-        shared.rows,
-        shared.columns(),
-        shared.parts.count()
-    );
+    let name = format!("seqc_share_{}x{}_{}", shared.rows, shared.columns, shared.parts.count());
     if module.has(&name) {
         return name;
     }
@@ -64,79 +59,82 @@ pub(crate) fn share(module: &mut Module, units: MatrixUnits, shared: Shared) -> 
     name
 }
 
+/// Copies of weights that are numbers of bfloat16 already, as many columns at a time as [`Shared::least`] has; rows begin at multiples of 16 bytes. Each member of a block
+/// copies some rows.
+pub(super) struct Copies {
+    shared: Shared,
+    /// The first row, and bytes from one to the next.
+    weights: [Val; 2],
+    /// Rows and columns that are there; others are zeros. A multiple of eight columns.
+    size: [Val; 2],
+    memory: Val,
+    own: BlockMember,
+}
+
 /// Lanes of a copy.
 const COPIES: usize = 64;
 
-/// Adds the function that copies weights that are numbers of bfloat16 already; returns its name.
-///
-/// `fn(w, row_bytes, rows, count, member, members, barrier, tid, threads)`: columns of `rows` rows from `w` on, `count` of them, and zeros up to those that there is
-/// room for; each of the members copies some rows and waits for them. Rows begin at multiples of 16 bytes, and `count` is one of eight.
-pub(crate) fn copy_weights(module: &mut Module, rows: usize) -> String {
-    let shared = Shared {
-        rows,
-        parts: Parts::One,
-    };
-    let name = format!("seqc_share_copies_{}x{}", shared.rows, shared.columns());
-    if module.has(&name) {
-        return name;
+impl Copies {
+    pub(super) fn new(shared: Shared, weights: [Val; 2], size: [Val; 2], memory: Val, own: BlockMember) -> Copies {
+        Copies {
+            shared,
+            weights,
+            size,
+            memory,
+            own,
+        }
     }
-    let types = [
-        Ty::GLOBAL,
-        Ty::I64,
-        Ty::I64,
-        Ty::I64,
-        Ty::I64,
-        Ty::I64,
-        Ty::GLOBAL,
-        Ty::I64,
-        Ty::I64,
-    ];
-    let mut f = Func::new(&name, &types, None);
-    let [w, row_bytes, rows, count, member, members] = [0, 1, 2, 3, 4, 5].map(|n| f.param(n));
-    let team = Team {
-        tid: f.param(7),
-        threads: f.param(8),
-    };
-    let memory = f.block_memory(f.param(6), team);
-    let chunks = shared.row_bytes() / CHUNK;
-    let together = COPIES / chunks;
-    let each = |of: &dyn Fn(usize) -> usize| -> Vec<i64> { (0..COPIES).map(|l| of(l) as i64).collect() };
-    let (row, chunk) = (
-        f.lanes(Scalar::I64, &each(&|l| l / chunks)),
-        f.lanes(Scalar::I64, &each(&|l| l % chunks)),
-    );
-    let all = row.ty;
-    let (size, most) = (f.int(all, CHUNK as i64), f.int(all, shared.row_bytes() as i64));
-    let (two, end) = (f.i64(2), f.i64((shared.rows / together) as i64));
-    let left = f.mul(count, two);
-    let left = f.splat(left, COPIES as u32);
-    let column = f.mul(chunk, size);
-    let left = f.sub(left, column);
-    let (rows, stride) = (f.splat(rows, COPIES as u32), f.splat(row_bytes, COPIES as u32));
-    let turns = f.int(all, turn_of_weights(usize::MAX) as i64);
-    f.for_loop(member..end, members, &[], |f, n, _| {
-        let first = f.i64(together as i64);
-        let first = f.mul(n, first);
-        let first = f.splat(first, COPIES as u32);
-        let row = f.add(first, row);
-        let turn = f.and(row, turns);
-        let place = f.xor(chunk, turn);
-        let (place, start) = (f.mul(place, size), f.mul(row, most));
-        let to = f.add(place, start);
-        let to = f.gep(memory, to, Scalar::I8);
-        let from = f.mul(row, stride);
-        let from = f.add(from, column);
-        let from = f.gep(w, from, Scalar::I8);
-        let (inside, none) = (f.cmp(Cmp::Lt, row, rows), f.zero(all));
-        let left = f.select(inside, left, none);
+
+    /// Where the weights of step `n` are.
+    pub(super) fn of_step(&self, f: &mut Func, n: Val) -> Val {
+        let (turns, bytes) = (f.i64(self.shared.slots() as i64 - 1), f.i64(self.shared.bytes() as i64));
+        let at = f.and(n, turns);
+        let at = f.mul(at, bytes);
+        f.gep(self.memory, at, Scalar::I8)
+    }
+
+    /// Starts the copies of step `n`, if it is before `end`.
+    pub(super) fn start(&self, f: &mut Func, n: Val, end: Val) {
+        let here = f.cmp(Cmp::Lt, n, end);
+        f.if_then(here, |f| self.copy(f, n));
+    }
+
+    fn copy(&self, f: &mut Func, n: Val) {
+        let row_bytes = self.shared.row_bytes();
+        let (chunks, lanes) = (row_bytes / CHUNK, COPIES as u32);
+        let together = COPIES / chunks;
+        let list = |of: &dyn Fn(usize) -> usize| -> Vec<i64> { (0..COPIES).map(|l| of(l) as i64).collect() };
+        let place = |l: usize| l / chunks * row_bytes + CHUNK * (l % chunks ^ turn_of_weights(l / chunks));
+        let [row, byte, place] = [list(&|l| l / chunks), list(&|l| l % chunks * CHUNK), list(&place)]
+            .map(|list| f.lanes(Scalar::I64, &list));
+        let [rows, columns] = self.size;
+        let (size, bytes) = (f.i64(size_of::<u16>() as i64), f.i64(row_bytes as i64));
+        let passed = f.mul(n, bytes);
+        let left = f.mul(columns, size);
+        let left = f.sub(left, passed);
+        let left = f.splat(left, lanes);
+        let left = f.sub(left, byte);
         let counts = limited(f, left, CHUNK);
-        f.copy_async(to, from, counts, CHUNK as u8);
-        Vec::new()
-    });
-    f.commit_copies();
-    f.wait_copies(0);
-    module.add(f);
-    name
+        let from = f.gep(self.weights[0], passed, Scalar::I8);
+        let to = self.of_step(f, n);
+        let (end, none) = (f.i64((self.shared.rows / together) as i64), f.zero(counts.ty));
+        let [rows, stride] = [rows, self.weights[1]].map(|n| f.splat(n, lanes));
+        f.for_loop(self.own.member..end, self.own.members, &[], |f, part, _| {
+            let (height, bytes) = (f.i64(together as i64), f.i64((together * row_bytes) as i64));
+            let first = f.mul(part, height);
+            let first = f.splat(first, lanes);
+            let row = f.add(first, row);
+            let inside = f.cmp(Cmp::Lt, row, rows);
+            let counts = f.select(inside, counts, none);
+            let skip = f.mul(row, stride);
+            let skip = f.add(skip, byte);
+            let before = f.mul(part, bytes);
+            let to = f.gep(to, before, Scalar::I8);
+            let (to, from) = (f.gep(to, place, Scalar::I8), f.gep(from, skip, Scalar::I8));
+            f.copy_async(to, from, counts, CHUNK as u8);
+            Vec::new()
+        });
+    }
 }
 
 /// Bytes that a copy of at most `most` reads of those that are left.
