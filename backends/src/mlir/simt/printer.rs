@@ -112,14 +112,12 @@ impl<'a> Printer<'a> {
     pub(super) fn by_thread(&mut self, values: &[i64]) -> String {
         match self.tables.pattern(values) {
             Pattern::Same(value) => self.int(value, "i64"),
-            Pattern::Steps { mask, shift, first } => {
-                let (mask, shift, first) = (
-                    self.int(mask, "i64"),
-                    self.int(i64::from(shift), "i64"),
-                    self.int(first, "i64"),
-                );
-                let low = self.emit(format_args!("llvm.and {LANE64}, {mask} : i64"));
-                let moved = self.emit(format_args!("llvm.shl {low}, {shift} : i64"));
+            Pattern::Steps { down, mask, up, first } => {
+                let [down, mask, up, first] =
+                    [i64::from(down), mask, i64::from(up), first].map(|number| self.int(number, "i64"));
+                let group = self.emit(format_args!("llvm.lshr {LANE64}, {down} : i64"));
+                let low = self.emit(format_args!("llvm.and {group}, {mask} : i64"));
+                let moved = self.emit(format_args!("llvm.shl {low}, {up} : i64"));
                 self.emit(format_args!("llvm.add {moved}, {first} : i64"))
             }
             Pattern::Table(name) => {

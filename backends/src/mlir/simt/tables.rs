@@ -3,6 +3,9 @@
 use super::member::THREADS;
 use std::{collections::HashMap, fmt::Write as _};
 
+/// What numbers of threads are shifted by, less than that.
+const UP: u32 = 12;
+
 /// Constant tables with a number for each thread, of which none is there twice.
 #[derive(Default)]
 pub(super) struct Tables {
@@ -14,8 +17,8 @@ pub(super) struct Tables {
 pub(super) enum Pattern {
     /// The same in all threads.
     Same(i64),
-    /// `((t & mask) << shift) + first` in thread `t`.
-    Steps { mask: i64, shift: u32, first: i64 },
+    /// `((t >> down & mask) << up) + first` in thread `t`.
+    Steps { down: u32, mask: i64, up: u32, first: i64 },
     /// In the table of this name.
     Table(String),
 }
@@ -28,11 +31,13 @@ impl Tables {
         if values.iter().all(|v| *v == first) {
             return Pattern::Same(first);
         }
-        for mask in (1..=THREADS.trailing_zeros()).rev().map(|bits| (1_i64 << bits) - 1) {
-            for shift in 0..6 {
-                let fits = |(t, v): (usize, &i64)| *v == ((t as i64 & mask) << shift) + first;
+        let bits = THREADS.trailing_zeros();
+        let forms = (0..bits).flat_map(|down| (1..=bits - down).rev().map(move |kept| (down, (1_i64 << kept) - 1)));
+        for (down, mask) in forms {
+            for up in 0..UP {
+                let fits = |(t, v): (usize, &i64)| *v == ((t as i64 >> down & mask) << up) + first;
                 if values.iter().enumerate().all(fits) {
-                    return Pattern::Steps { mask, shift, first };
+                    return Pattern::Steps { down, mask, up, first };
                 }
             }
         }

@@ -155,13 +155,17 @@ impl BlockTile {
     fn result(&self, f: &mut Func, n: usize) -> (Val, Val) {
         let [y, ldy, rows, tokens] = [2, 3, 6, 7].map(|n| f.param(n));
         let (i, j) = (n / MATRICES, n % MATRICES);
-        let row = numbers(f, LANES, |lane| ROWS * i + lane.of_sums()[0]);
+        // The rows of all matrices are those of the first one, and a constant.
+        let row = numbers(f, LANES, |lane| lane.of_sums()[0]);
+        let first = f.int(row.ty, (ROWS * i) as i64);
+        let below = f.add(row, first);
         let token = numbers(f, LANES, |lane| TOKENS * j + lane.of_sums()[1]);
         let [ldy, rows, tokens] = [ldy, rows, tokens].map(|n| f.splat(n, LANES as u32));
-        let (a, b) = (f.cmp(Cmp::Lt, row, rows), f.cmp(Cmp::Lt, token, tokens));
+        let (a, b) = (f.cmp(Cmp::Lt, below, rows), f.cmp(Cmp::Lt, token, tokens));
         let inside = f.and(a, b);
         let before = f.mul(token, ldy);
         let at = f.add(before, row);
+        let at = f.add(at, first);
         (f.gep(y, at, Scalar::F32), inside)
     }
 
@@ -178,20 +182,22 @@ impl BlockTile {
         let list = |of: &dyn Fn(usize) -> usize| -> Vec<i64> { (0..lanes).map(|l| of(byte(l)) as i64).collect() };
         let place = |byte: usize| place_of_activations(byte / ROW, byte % ROW / CHUNK) + byte % CHUNK;
         let [token, within, to] =
-            [list(&|byte| byte / ROW), list(&|byte| byte % ROW), list(&place)].map(|list| f.lanes(Scalar::I64, &list));
+            [list(&|byte| byte / ROW), list(&|byte| byte % ROW), list(&place)].map(|list| f.lanes(Scalar::I32, &list));
         let [ldx, kc, tokens] = [1, 4, 7].map(|n| f.param(n));
         let (one, word, per_word) = (f.i64(1), f.i64(4), f.i64(self.form.columns()));
         // A member without a row copies zeros.
         let last = f.max(tokens, one);
         let last = f.sub(last, one);
-        let [last, tokens] = [last, tokens].map(|n| f.splat(n, lanes as u32));
-        let row = f.min(token, last);
         let row_bytes = f.mul(ldx, word);
-        let row_bytes = f.splat(row_bytes, lanes as u32);
-        let before = f.mul(row, row_bytes);
         let words = f.ceil_div(kc, per_word);
         let bytes = f.mul(words, word);
-        let bytes = f.splat(bytes, lanes as u32);
+        // Distances between few rows fit into 32 bits, of which registers have one.
+        let [last, tokens, row_bytes, bytes] = [last, tokens, row_bytes, bytes].map(|n| {
+            let n = f.convert(Cast::Truncate, n, Scalar::I32);
+            f.splat(n, lanes as u32)
+        });
+        let row = f.min(token, last);
+        let before = f.mul(row, row_bytes);
         let (left, none) = (f.sub(bytes, within), f.zero(within.ty));
         let inside = f.cmp(Cmp::Lt, token, tokens);
         Copy {
@@ -210,7 +216,8 @@ impl BlockTile {
             let x = f.gep(f.param(0), before, Scalar::I8);
             let stage = of_stage(f, ring, n);
             for copy in copies {
-                let passed = f.splat(before, copy.left.ty.lanes());
+                let passed = f.convert(Cast::Truncate, before, Scalar::I32);
+                let passed = f.splat(passed, copy.left.ty.lanes());
                 let left = f.sub(copy.left, passed);
                 let counts = limited(f, left, self.unit.into());
                 let (from, to) = (f.gep(x, copy.from, Scalar::I8), f.gep(stage, copy.to, Scalar::I8));

@@ -112,8 +112,9 @@ impl Copies {
         let passed = f.mul(n, bytes);
         let left = f.mul(columns, size);
         let left = f.sub(left, passed);
-        let left = f.splat(left, lanes);
-        let left = f.sub(left, byte);
+        let left = f.convert(Cast::Truncate, left, Scalar::I32);
+        let (left, bytes_before) = (f.splat(left, lanes), f.convert(Cast::Truncate, byte, Scalar::I32));
+        let left = f.sub(left, bytes_before);
         let counts = limited(f, left, CHUNK);
         let from = f.gep(self.weights[0], passed, Scalar::I8);
         let to = self.of_step(f, n);
@@ -141,6 +142,5 @@ impl Copies {
 pub(super) fn limited(f: &mut Func, left: Val, most: usize) -> Val {
     let (none, most) = (f.zero(left.ty), f.int(left.ty, most as i64));
     let left = f.max(left, none);
-    let left = f.min(left, most);
-    f.convert(Cast::Truncate, left, Scalar::I32)
+    f.min(left, most)
 }
