@@ -16,30 +16,34 @@ fn assembler() -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-/// Largest numbers in front of some words of what it says of a text for a GPU.
+/// What it says of a text for a GPU: the most registers of a thread, and the functions that do not get along with theirs.
 fn report(ptxas: &Path, code: &str, gpu: &str) -> String {
     let folder = Folder::new().expect("a folder");
     let from = folder.write("code.ptx", code.as_bytes()).expect("written");
     let mut command = Command::new(ptxas);
     command.args(["-v", &format!("-arch={gpu}")]).arg(from);
-    let output = command
-        .arg("-o")
-        .arg(folder.file("code.cubin"))
-        .output()
-        .expect("it starts");
+    let output = command.arg("-o").arg(folder.file("code.cubin")).output();
+    let output = output.expect("it starts");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
-    let words: Vec<&str> = said.split([' ', ',', '\n']).filter(|word| !word.is_empty()).collect();
-    let largest = |of: &[&str]| -> u64 {
-        let found = words.windows(1 + of.len()).filter(|found| found[1..] == *of);
-        found.filter_map(|found| found[0].parse().ok()).max().unwrap_or(0)
+    let number_before = |line: &str, words: &str| -> u64 {
+        let before = line.split(words).next().filter(|before| before.len() < line.len());
+        let word = before.and_then(|before| before.trim().rsplit(' ').next());
+        word.and_then(|word| word.parse().ok()).unwrap_or(0)
     };
-    format!(
-        "{} registers, {} bytes spilled, {} of stack",
-        largest(&["registers"]),
-        largest(&["bytes", "spill", "stores"]),
-        largest(&["bytes", "stack", "frame"])
-    )
+    let registers = said.lines().map(|line| number_before(line, " registers")).max();
+    let mut report = format!("{} registers", registers.unwrap_or(0));
+    let mut function = "";
+    for line in said.lines() {
+        if let Some((_, name)) = line.split_once("Function properties for ") {
+            function = name;
+        }
+        let spilled = number_before(line, " bytes spill stores");
+        if spilled > 0 {
+            report += &format!(", {function} spills {spilled} bytes");
+        }
+    }
+    report
 }
 
 /// Where there is no assembler, nothing is said.
