@@ -1,18 +1,16 @@
-//! Shared memory of a block: its matrices, and copies that arrive when a member waits for them.
-//!
-//! Where a copy goes is NaN until then, so that reading it early shows.
+//! Copies that arrive in the memory of a block when a member waits for them.
 
-use super::{run::Run, team::Member};
-use crate::{Inst, Val};
 use std::collections::VecDeque;
 
 /// A copy under way.
 #[derive(Clone, Copy, Debug)]
-struct Copy {
-    to: u64,
-    from: u64,
-    count: usize,
-    bytes: usize,
+pub(super) struct Copy {
+    pub(super) to: u64,
+    pub(super) from: u64,
+    /// Bytes that are read.
+    pub(super) count: usize,
+    /// Bytes that are written, zeros behind those.
+    pub(super) bytes: usize,
 }
 
 /// Copies of a member that it did not wait for yet.
@@ -28,78 +26,21 @@ impl Copies {
     pub(super) fn are_left(&self) -> bool {
         !self.open.is_empty() || self.groups.iter().any(|group| !group.is_empty())
     }
-}
 
-/// Bytes of a row of a matrix.
-const ROW: usize = 16;
-
-impl Run<'_, '_, '_> {
-    /// An instruction on the memory of a block.
-    pub(super) fn shared(&mut self, inst: &Inst) -> Result<(), String> {
-        match inst {
-            Inst::LoadMatrices { out, rows } => return self.load_matrices(*out, *rows),
-            Inst::CopyAsync {
-                to,
-                from,
-                counts,
-                bytes,
-            } => return self.start(*to, *from, *counts, usize::from(*bytes)),
-            Inst::CommitCopies => {
-                let copies = &mut self.member.copies;
-                let group = std::mem::take(&mut copies.open);
-                copies.groups.push_back(group);
-            }
-            Inst::WaitCopies { left } => {
-                while self.member.copies.groups.len() > usize::from(*left) {
-                    let group = self.member.copies.groups.pop_front().unwrap_or_default();
-                    group.into_iter().try_for_each(|copy| arrive(self.member, copy))?;
-                }
-            }
-            _ => return Err("is nothing that reaches the memory of a block".to_owned()),
-        }
-        Ok(())
+    /// One more.
+    pub(super) fn start(&mut self, copy: Copy) {
+        self.open.push(copy);
     }
 
-    fn load_matrices(&mut self, out: Val, rows: Val) -> Result<(), String> {
-        let place = self.place(out);
-        for row in 0..rows.ty.lanes() as usize {
-            let address = self.address(rows, row, ROW)?;
-            let bytes = self.member.bytes(address, ROW, ROW)?;
-            let words = bytes
-                .chunks_exact(4)
-                .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-            for (word, found) in self.words[place + 4 * row..][..4].iter_mut().zip(words) {
-                *word = u64::from(found);
-            }
-        }
-        Ok(())
+    /// Makes a group of those that were started last.
+    pub(super) fn commit(&mut self) {
+        let group = std::mem::take(&mut self.open);
+        self.groups.push_back(group);
     }
 
-    fn start(&mut self, to: Val, from: Val, counts: Val, bytes: usize) -> Result<(), String> {
-        for l in 0..to.ty.lanes() as usize {
-            let (to, from) = (self.address(to, l, bytes)?, self.address(from, l, bytes)?);
-            let count = self.integer(counts, l);
-            let count = usize::try_from(count).ok().filter(|count| *count <= bytes);
-            let count = count.ok_or_else(|| format!("copies {} bytes of {bytes}", self.integer(counts, l)))?;
-            if count > 0 {
-                // Whole units are aligned, whatever is read of them.
-                self.member.bytes(from, count, bytes)?;
-            }
-            self.member.bytes_mut(to, bytes, bytes)?.fill(0xFF);
-            self.member.copies.open.push(Copy { to, from, count, bytes });
-        }
-        Ok(())
+    /// Takes the copies of all groups but the last ones.
+    pub(super) fn take_but(&mut self, left: usize) -> Vec<Copy> {
+        let count = self.groups.len().saturating_sub(left);
+        self.groups.drain(..count).flatten().collect()
     }
-}
-
-fn arrive(member: &mut Member<'_>, copy: Copy) -> Result<(), String> {
-    let mut found = match copy.count {
-        0 => Vec::new(),
-        count => member.bytes(copy.from, count, copy.bytes)?.to_vec(),
-    };
-    found.resize(copy.bytes, 0);
-    member
-        .bytes_mut(copy.to, copy.bytes, copy.bytes)?
-        .copy_from_slice(&found);
-    Ok(())
 }

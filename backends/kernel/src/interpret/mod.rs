@@ -16,6 +16,7 @@ mod program;
 mod races;
 mod run;
 mod scalar;
+mod shared;
 mod team;
 
 pub use fault::Fault;

@@ -299,7 +299,7 @@ fn pairs(f: &mut Func, stage: Val, within: usize) -> Vec<Vec<Val>> {
         let (token, half) = (row % 8 + 8 * (row / 16), row / 8 % 2);
         place_of_activations(token, 2 * within + half) as i64
     };
-    let rows: Vec<i64> = (0..MATRICES * WORDS / 4).map(|row| place(row)).collect();
+    let rows: Vec<i64> = (0..MATRICES * WORDS / 4).map(place).collect();
     let at = f.lanes(Scalar::I64, &rows);
     let from = f.gep(stage, at, Scalar::I8);
     let words = f.load_matrices(from);

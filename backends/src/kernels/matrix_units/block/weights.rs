@@ -104,7 +104,7 @@ impl Copies {
         let (chunks, lanes) = (row_bytes / CHUNK, COPIES as u32);
         let together = COPIES / chunks;
         let list = |of: &dyn Fn(usize) -> usize| -> Vec<i64> { (0..COPIES).map(|l| of(l) as i64).collect() };
-        let place = |l: usize| l / chunks * row_bytes + CHUNK * (l % chunks ^ turn_of_weights(l / chunks));
+        let place = |l: usize| l / chunks * row_bytes + CHUNK * ((l % chunks) ^ turn_of_weights(l / chunks));
         let [row, byte, place] = [list(&|l| l / chunks), list(&|l| l % chunks * CHUNK), list(&place)]
             .map(|list| f.lanes(Scalar::I64, &list));
         let [rows, columns] = self.size;
