@@ -54,7 +54,7 @@ fn programs_compute_what_is_meant_by_rounding() {
         let (exact, wanted) = (given.evaluated("f32", &tokens), given.evaluated(activations, &tokens));
         let apart = wanted.relative(&exact);
         assert!((1e-4..0.2).contains(&apart), "{activations} changes results by {apart}");
-        for target in ["x86-64-v3", "native"] {
+        for target in ["x86-64-v3", "native", "cuda-emulated"] {
             let path = fresh_file("rounded");
             let place = path.display().to_string();
             given.said(&["build", "--activations", activations, "--target", target, "-o", &place]);
