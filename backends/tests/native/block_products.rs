@@ -3,11 +3,12 @@
 use crate::support::{Loaded, Random, export, fibers, weights};
 use seqc_abi::Level;
 use seqc_backends::{
-    kernel::{Func, Module, Scalar, Space, Ty, interpret::Interpreter},
+    kernel::{Cmp, Func, Module, Scalar, Space, Team, Ty, interpret::Interpreter},
     kernels::{self, BlockRows, Parts, RowForm},
     mlir::{Emit, Target, compile},
 };
 use seqc_formats::{Encoding, nearest_bf16};
+use std::process::Command;
 
 /// Types of the arguments of the kernel, in the order of its documentation.
 const TYPES: [Ty; 11] = [
@@ -334,4 +335,46 @@ fn a_gpu_copies_while_it_multiplies() {
     ] {
         assert!(code.contains(instruction), "no {instruction}:\n{code}");
     }
+}
+
+/// Whether this process is to run what [`members_that_wait_at_different_barriers_end_the_program`] expects to end it.
+const PARTS: &str = "SEQC_TEST_BLOCK_PARTS";
+
+/// The first member of a block waits for the second one, which ends.
+fn part() {
+    let mut module = Module::default();
+    module.declare_blocks();
+    let mut f = Func::exported("part", &[Ty::GLOBAL, Ty::I64, Ty::I64]);
+    let (barrier, tid, threads) = (f.param(0), f.param(1), f.param(2));
+    let team = Team { tid, threads };
+    f.block_barrier(barrier, team);
+    let zero = f.i64(0);
+    let first = f.cmp(Cmp::Eq, tid, zero);
+    f.if_then(first, |f| f.block_barrier(barrier, team));
+    module.add(f);
+    let loaded = Loaded::new(module, &fibers());
+    // SAFETY: the type is that of the function.
+    let entry: extern "C" fn(*const u8, i64, i64) = unsafe { loaded.function("part") };
+    let barrier = [0_u8; 8];
+    let barrier = barrier.as_ptr() as usize;
+    std::thread::scope(|scope| {
+        for tid in 0..2 {
+            scope.spawn(move || entry(barrier as *const u8, tid, 2));
+        }
+    });
+}
+
+/// They would wait forever.
+#[test]
+fn members_that_wait_at_different_barriers_end_the_program() {
+    if std::env::var_os(PARTS).is_some() {
+        return part();
+    }
+    let mut again = Command::new(std::env::current_exe().expect("this test has a path"));
+    let name = "block_products::members_that_wait_at_different_barriers_end_the_program";
+    again.args(["--exact", name, "--nocapture"]).env(PARTS, "1");
+    let output = again.output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("members of a block part"), "{said}");
 }
