@@ -141,6 +141,8 @@ pub enum Intrinsic {
     ScaleByPower,
     /// `(table, places)` of 16 or 32 bytes each: in each sixteen lanes, the lane of the same sixteen of the table that the place names, which is below 16.
     PermuteBytes,
+    /// `(table, places)` of 16 bytes each: the lane of the table that the place names, zero where that is none.
+    SwizzleBytes,
     /// `(sums, a, b)`, of 4 lanes of `i32` and 16 signed bytes each: four products of bytes are added to each lane.
     DotBytes,
     /// `(sums, a, b)`, of 4, 8 or 16 lanes of `i32` and twice as many signed 16-bit integers each: two products are added to each lane.

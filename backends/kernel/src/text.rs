@@ -400,6 +400,7 @@ impl Intrinsic {
         match self {
             Intrinsic::Permute => "permute",
             Intrinsic::PermuteBytes => "permute_bytes",
+            Intrinsic::SwizzleBytes => "swizzle_bytes",
             Intrinsic::ScaleByPower => "scale_by_power",
             Intrinsic::DotBytes => "dot_bytes",
             Intrinsic::DotWords => "dot_words",

@@ -6,7 +6,7 @@ use super::{
     info::{FamilyInfo, Format, Instructions, TargetInfo},
 };
 use crate::{
-    kernel::{Func, Intrinsic, Val},
+    kernel::{Func, Intrinsic, Scalar, Val},
     mlir,
 };
 use seqc_passes::machine::Machine;
@@ -18,6 +18,7 @@ pub(super) const SIMD128: TargetInfo = TargetInfo {
         ..Machine::PORTABLE
     },
     micro_kernels: MicroKernels {
+        levels,
         dot_words: Some(dot_words),
         fixed_point: |_| true,
         ..PORTABLE.micro_kernels
@@ -29,6 +30,17 @@ pub(super) const SIMD128: TargetInfo = TargetInfo {
         features: "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext",
     },
 };
+
+/// One instruction for a vector of places.
+fn levels(f: &mut Func, places: Val, levels: &[i8; 16]) -> Val {
+    let table = f.lanes(Scalar::I8, &levels.map(i64::from));
+    let [low, high] = [0, 16].map(|first| {
+        let lanes: Vec<i64> = (first..first + 16).collect();
+        let places = f.shuffle(places, places, &lanes);
+        f.intrinsic(Intrinsic::SwizzleBytes, &[table, places])
+    });
+    f.shuffle(low, high, &(0..32).collect::<Vec<i64>>())
+}
 
 /// One instruction, and an addition.
 fn dot_words(f: &mut Func, sums: Val, a: Val, b: Val) -> Val {

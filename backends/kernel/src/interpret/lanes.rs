@@ -145,6 +145,10 @@ impl Run<'_, '_, '_> {
     fn intrinsic(&mut self, op: Intrinsic, out: Val, args: &[Val]) {
         match op {
             Intrinsic::Permute => self.set(out, |r, l| r.lane(args[0], r.lane(args[1], l) as usize & 15)),
+            Intrinsic::SwizzleBytes => self.set(out, |r, l| match r.lane(args[1], l) as usize {
+                place @ 0..16 => r.lane(args[0], place),
+                _ => 0,
+            }),
             Intrinsic::PermuteBytes => {
                 self.set(out, |r, l| r.lane(args[0], l & !15 | r.lane(args[1], l) as usize & 15))
             }

@@ -198,6 +198,7 @@ impl Checker<'_> {
                         vec![Ty::V(lanes, Scalar::I16), bytes, bytes]
                     }
                     Intrinsic::PermuteBytes if out.ty == bytes => vec![bytes, bytes],
+                    Intrinsic::SwizzleBytes => vec![bytes, bytes],
                     Intrinsic::PermuteBytes | Intrinsic::TakeSign => vec![wide, wide],
                     Intrinsic::DotUnsignedBytes => {
                         let lanes = if out.ty == ints { 16 } else { 8 };

@@ -142,6 +142,7 @@ fn lanes(o: &mut String, inst: &Inst) -> fmt::Result {
                 Intrinsic::Permute => "llvm.x86.avx512.permvar.sf.512",
                 Intrinsic::PermuteBytes if out.ty.lanes() == 16 => "llvm.aarch64.neon.tbl1.v16i8",
                 Intrinsic::PermuteBytes => "llvm.x86.avx2.pshuf.b",
+                Intrinsic::SwizzleBytes => "llvm.wasm.swizzle",
                 Intrinsic::ScaleByPower => "llvm.x86.avx512.mask.scalef.ps.512",
                 Intrinsic::DotBytes => "llvm.aarch64.neon.sdot.v4i32.v16i8",
                 Intrinsic::DotUnsignedBytes if out.ty.lanes() == 8 => "llvm.x86.avx512.vpdpbusd.256",
