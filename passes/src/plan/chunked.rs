@@ -237,11 +237,15 @@ impl Finder<'_> {
     fn carries(&self, v: Value) -> bool {
         let (mut work, mut seen) = (vec![v], HashSet::new());
         while let Some(v) = work.pop() {
-            match self.graph.op(v) {
-                _ if !self.inner.contains(&v) => {}
-                Op::Prev(_) => return true,
-                Op::Binary(_) | Op::Select if seen.insert(v) => work.extend(self.graph.operands(v)),
-                _ => {}
+            let op = self.graph.op(v);
+            if !self.inner.contains(&v) || !seen.insert(v) {
+                continue;
+            }
+            if matches!(op, Op::Prev(_)) {
+                return true;
+            }
+            if matches!(op, Op::Binary(_) | Op::Select) {
+                work.extend(self.graph.operands(v));
             }
         }
         false
