@@ -18,6 +18,9 @@ const OUT_OF_MEMORY: c_int = 2;
 const INVALID_IMAGE: c_int = 200;
 const NOT_FOUND: c_int = 500;
 
+/// Parameters begin where memory does, as on a device.
+pub(crate) const DEVICE_MEMORY: bool = true;
+
 /// Threads of a member.
 const MEMBER: u32 = 32;
 /// Bytes of shared memory that blocks of the fibers have.

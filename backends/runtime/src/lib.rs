@@ -73,5 +73,9 @@ pub mod tokenizer;
 pub mod warp;
 mod weights;
 
+/// Whether parameters lie in memory of a device, where they begin at multiples of 64: in emulation they are read where their file is mapped.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub(crate) const DEVICE_MEMORY: bool = false;
+
 pub use barrier::{Barrier, seqc_barrier};
 pub use error::{Error, Result};

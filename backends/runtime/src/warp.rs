@@ -9,7 +9,7 @@ mod block;
 
 use std::{arch::naked_asm, cell::RefCell, collections::VecDeque, process};
 
-use crate::seqc_barrier;
+use crate::{DEVICE_MEMORY, seqc_barrier};
 
 /// Threads of a member.
 const THREADS: usize = 32;
@@ -306,7 +306,7 @@ pub unsafe extern "C" fn seqc_warp_load_matrices(row: *const u8, words: *mut u32
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seqc_warp_copy(to: *mut u8, from: *const u8, count: usize, bytes: usize) {
     aligned(to, bytes);
-    if count > 0 {
+    if DEVICE_MEMORY && count > 0 {
         aligned(from, bytes);
     }
     if count > bytes {

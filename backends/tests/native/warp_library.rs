@@ -4,6 +4,9 @@
 #[path = "../../runtime/src/warp.rs"]
 mod warp;
 
+/// Tests place parameters as a device has them.
+pub(crate) const DEVICE_MEMORY: bool = true;
+
 /// Calls what the first word of the meeting names.
 unsafe extern "C" fn seqc_barrier(meeting: *mut u8, tid: i64, threads: i64) {
     // SAFETY: tests put a meeting there.
