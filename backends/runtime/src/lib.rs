@@ -67,6 +67,7 @@ mod state;
 mod streams;
 #[cfg(test)]
 mod testing;
+#[cfg(not(feature = "cuda"))]
 mod tiny;
 pub mod tokenizer;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
