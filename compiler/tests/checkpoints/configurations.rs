@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 /// The configuration of a checkpoint of `tests`.
@@ -14,9 +15,11 @@ fn configuration(fixture: &str) -> Map<String, Value> {
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// A folder with a configuration and nothing else.
+/// A folder with a configuration and nothing else, which no other call gives: tests run at the same time.
 fn written(name: &str, config: &Map<String, Value>) -> PathBuf {
-    let dir = folder(&format!("configuration-{name}"));
+    static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let dir = folder(&format!("configuration-{name}-{number}"));
     write(&dir.join("config.json"), Value::Object(config.clone()).to_string());
     dir
 }
