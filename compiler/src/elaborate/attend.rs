@@ -167,7 +167,7 @@ impl Cx<'_> {
 
     /// Heads that choose together share a head of keys.
     fn check_choice(&mut self, choice: &Choice, spec: &AttendSpec, operands: &[Tensor], span: Span) -> Option<()> {
-        if spec.score.as_ref().is_some_and(PairExpr::uses_sums_behind) {
+        if !spec.sums_behind().is_empty() {
             let message = "`select` scores each key by itself: it cannot add up what later keys say";
             let d = Diagnostic::new("score-use", self.place(span), message);
             self.report(d.help("`after` belongs to the `score` of an `attend`"));

@@ -177,11 +177,11 @@ impl Attend {
             Clock::Memory => token as f64,
             Clock::Every | Clock::Keys | Clock::Both => ticks as f64 - 1.0,
         };
+        let behind = self.spec.sums_behind();
         let mut out = Vec::new();
         let mut choosing = Vec::new();
         for head in 0..self.heads {
             let mut admitted = Vec::new();
-            let behind = self.spec.score.as_ref().map_or(Vec::new(), PairExpr::sums_behind);
             let mut sums = vec![0.0; behind.len()];
             // From the end: of each key, what is behind it is known.
             for (key, row) in rows.iter().enumerate().rev() {

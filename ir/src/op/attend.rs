@@ -67,6 +67,11 @@ impl AttendSpec {
         !matches!(self.normaliser, Normaliser::Top(_))
     }
 
+    /// What the score sums over the keys behind a key, each once.
+    pub fn sums_behind(&self) -> Vec<&PairExpr> {
+        self.score.as_ref().map_or(Vec::new(), PairExpr::sums_behind)
+    }
+
     /// Number of the operand `on`, where there is one.
     pub fn on(&self) -> Option<usize> {
         let place = if self.has_values() { 3 } else { 2 };

@@ -53,10 +53,11 @@ pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, ty
 
 /// Sums over the keys behind a key are not nested, and all keys that count are in the cache, from which none is picked.
 fn sums_behind(report: &mut Report<'_>, value: Value, spec: &AttendSpec) {
-    let Some(score) = spec.score.as_ref().filter(|score| score.uses_sums_behind()) else {
+    let sums = spec.sums_behind();
+    if sums.is_empty() {
         return;
-    };
-    let flat = score.sums_behind().into_iter().all(|of| !of.uses_sums_behind());
+    }
+    let flat = sums.into_iter().all(|of| !of.uses_sums_behind());
     report.require(flat, 11, value, || {
         "a sum over the keys behind a key has another one inside".to_owned()
     });

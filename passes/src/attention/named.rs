@@ -58,7 +58,7 @@ impl Named {
     pub fn new(spec: &AttendSpec, heads: usize, entries: &[usize]) -> Option<Named> {
         let alone = spec.causal && spec.policy.is_none() && !matches!(spec.normaliser, Normaliser::Top(_));
         // Sums over the keys behind a key go over pages in order.
-        let alone = alone && !spec.score.as_ref().is_some_and(PairExpr::uses_sums_behind);
+        let alone = alone && spec.sums_behind().is_empty();
         if !alone || AttentionSpan::new(spec, heads).distance.is_some() {
             return None;
         }

@@ -238,7 +238,7 @@ impl Scratch {
             scores: take(tile * PAGE),
             largest: take(block + lanes),
             total: take(block * lanes),
-            behind: take(block * attend.sums_behind().len()),
+            behind: take(block * attend.spec.sums_behind().len()),
             queries: take(block * attend.key_dim),
             sums: take(found * attend.found_width()),
             shares: take(attend.choosing() * attend.share_width()),

@@ -33,7 +33,7 @@ impl QueryBlocks<'_> {
         let one = f.i64(1);
         let last = f.sub(range.high, one);
         // Sums over the keys behind a key begin with the last page.
-        let backward = !self.attend.sums_behind().is_empty();
+        let backward = !self.attend.spec.sums_behind().is_empty();
         f.for_each(range.low, range.high, 1, |f, n| {
             let after = f.add(n, one);
             let after = f.min(after, last);

@@ -57,7 +57,7 @@ pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> Strin
     }
     if let Some(all) = all {
         blocks.run_named_or(&mut f, &all);
-    } else if split && attend.sums_behind().is_empty() {
+    } else if split && attend.spec.sums_behind().is_empty() {
         let barrier = f.param(12);
         blocks.split_or_run(&mut f, barrier);
     } else {

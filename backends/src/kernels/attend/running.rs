@@ -52,7 +52,7 @@ impl QueryBlocks<'_> {
         f.store(none, p);
         let p = row_at(f, total, r, lanes as usize);
         f.store(empty, p);
-        for number in 0..attend.sums_behind().len() {
+        for number in 0..attend.spec.sums_behind().len() {
             let (p, none) = (attend.carried_sum(f, self.mine, number, r), f.f32(0.0));
             f.store(none, p);
         }

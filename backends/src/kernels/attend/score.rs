@@ -256,7 +256,7 @@ impl Score<'_> {
     fn sums_behind(&self, f: &mut Func, row: &QueryRow<'_>, r: Val, products: &[Val]) -> Vec<Vec<SumBehind<'_>>> {
         let mut found = vec![Vec::new(); products.len()];
         let at = f.add(self.args.at, r);
-        for (number, of) in self.attend.sums_behind().into_iter().enumerate() {
+        for (number, of) in self.attend.spec.sums_behind().into_iter().enumerate() {
             let place = self.attend.carried_sum(f, self.args.scratch, number, at);
             let mut carried = f.load(place, Ty::F32);
             for (n, product) in products.iter().enumerate().rev() {

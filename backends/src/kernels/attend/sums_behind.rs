@@ -16,11 +16,6 @@ pub(super) struct SumBehind<'a> {
 }
 
 impl Attend {
-    /// What scores sum over the keys behind a key.
-    pub(super) fn sums_behind(&self) -> Vec<&PairExpr> {
-        self.spec.score.as_ref().map_or(Vec::new(), PairExpr::sums_behind)
-    }
-
     /// Where row `r` of a block has sum `number` of the keys that it has seen; `scratch` is that of the thread.
     pub(super) fn carried_sum(&self, f: &mut Func, scratch: Val, number: usize, r: Val) -> Val {
         let first = Scratch::new(self).behind + number * self.block_rows();

@@ -26,7 +26,7 @@ fn misfit(spec: &AttendSpec) -> Option<Misfit> {
             "`select` looks for keys in a cache of its own",
             "name other layers under `on:`",
         )
-    } else if spec.score.as_ref().is_some_and(PairExpr::uses_sums_behind) {
+    } else if !spec.sums_behind().is_empty() {
         (
             "its scores add up what all later keys say (`after`)",
             "keys that leave would change the scores of those that stay: name other layers under `on:`",
