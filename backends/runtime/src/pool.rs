@@ -186,10 +186,8 @@ impl Shared {
     unsafe fn call(&self, turn: &Turn, entry: Entry, frame: *const u64) {
         let threads = turn.awake as u32;
         self.hand_out(turn, Job::Call(entry, frame));
-        let zeros = TinyAreZeros::begin();
         // SAFETY: the caller's promise.
-        unsafe { entry(frame, 0, i64::from(threads)) };
-        drop(zeros);
+        unsafe { compute(entry, frame, 0, threads as usize) };
         self.gate.wait(threads);
     }
 
@@ -233,6 +231,17 @@ impl Shared {
     }
 }
 
+/// Calls generated code as one of some threads.
+///
+/// # Safety
+///
+/// `frame` is what `entry` expects.
+unsafe fn compute(entry: Entry, frame: *const u64, tid: usize, threads: usize) {
+    let _zeros = TinyAreZeros::begin();
+    // SAFETY: the caller's promise.
+    unsafe { entry(frame, tid as i64, threads as i64) };
+}
+
 fn work(shared: &Shared, tid: usize) {
     let mut threads = shared.threads;
     loop {
@@ -240,10 +249,8 @@ fn work(shared: &Shared, tid: usize) {
         // SAFETY: the gate opened, so the caller has written the job and leaves it alone.
         match unsafe { *shared.job.get() } {
             Job::Call(entry, frame) => {
-                let zeros = TinyAreZeros::begin();
                 // SAFETY: the caller of `run` promised that frame and function belong together.
-                unsafe { entry(frame, tid as i64, threads as i64) };
-                drop(zeros);
+                unsafe { compute(entry, frame, tid, threads) };
                 shared.gate.wait(threads as u32);
             }
             Job::Awake(now) => {
