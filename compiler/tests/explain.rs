@@ -168,4 +168,15 @@ fn how_a_layer_is_written_does_not_cost_it_its_form() {
     let turned = explain(name, &tested(name), &format!("{name}: {{}}"), 256);
     assert!(turned.contains("recurrence S [2, 128, 64]"), "{turned}");
     assert!(turned.contains("or more chunked WY form"), "{turned}");
+    let name = "chained_memories";
+    let chained = explain(name, &tested(name), &format!("{name}: {{}}"), 64);
+    for states in ["M [2, 16, 32], S [2, 16, 32]", "m [64], w [64], n [64]", "z [64]"] {
+        let said = chained
+            .split("  recurrence ")
+            .find(|text| text.starts_with(&format!("{states}: ")));
+        assert!(
+            said.is_some_and(|text| text.contains("chosen: fused scan")),
+            "{states}: {chained}"
+        );
+    }
 }

@@ -81,6 +81,35 @@ pub fn delays_of_states(graph: &mut Graph) {
             graph.replace(v, before);
         }
     }
+    delays_between_states(graph);
+}
+
+/// So it is where it is read by recurrences that run in the same scan.
+fn delays_between_states(graph: &mut Graph) {
+    let of_state = |v: Value| {
+        let late = *graph.op(v) == (Op::Delay { steps: 1 });
+        Some((v, state_of(graph, late.then(|| graph.operands(v)[0])?)?))
+    };
+    let delays: Vec<(Value, StateId)> = graph.values().into_iter().filter_map(of_state).collect();
+    if delays.is_empty() {
+        return;
+    }
+    let mut joined = graph.clone();
+    for (v, state) in &delays {
+        let before = joined.prev(*state);
+        joined.replace(*v, before);
+    }
+    let scans: Vec<_> = recurrences(&joined)
+        .into_iter()
+        .filter(|r| r.states.len() > 1)
+        .collect();
+    for (v, state) in delays {
+        let scan = scans.iter().find(|r| r.elementwise && r.states.contains(&state));
+        if scan.is_some_and(|scan| graph.users(v).iter().all(|user| scan.members.contains(user))) {
+            let before = graph.prev(state);
+            graph.replace(v, before);
+        }
+    }
 }
 
 /// The state whose next value this is.

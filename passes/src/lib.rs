@@ -33,6 +33,18 @@ pub const PASSES: &[Pass] = &[
         ensures: &[],
     },
     Pass {
+        name: "mask-by-predicates",
+        why: "before all that reads predicates: a score of minus infinity is one",
+        run: attention::masked_scores::masked_scores,
+        ensures: &[],
+    },
+    Pass {
+        name: "own-positions",
+        why: "before all that reads predicates: positions that are streams say nothing of distances, and are kept for every key",
+        run: attention::positions::own_positions,
+        ensures: &[],
+    },
+    Pass {
         name: "split-caches-by-key",
         why: "before streams become real: conditions on keys are computed of integers",
         run: attention::split_cache_by_key::split_cache_by_key,

@@ -5,23 +5,12 @@ use crate::affine::AffineExpr;
 use seqc_ir::{BinaryOp, Graph, Op, OpClass, ReduceOp, Stage, StateId, UnaryOp, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+mod chained;
 #[cfg(test)]
 mod tests;
+mod types;
 
-/// A cycle through one or more states.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Recurrence {
-    /// States of the cycle.
-    pub states: Vec<StateId>,
-    /// Values of the cycle, operands before users, without the `Prev` nodes.
-    pub members: Vec<Value>,
-    /// The `Prev` nodes of the states.
-    pub previous: Vec<Value>,
-    /// What multiplies `prev`.
-    pub class: Class,
-    /// Every member has the shape of the states and is computed entry by entry: entries are independent of each other.
-    pub elementwise: bool,
-}
+pub use types::{Class, Recurrence};
 
 impl Recurrence {
     /// The delays inside the cycle, where each entry of the states depends on its own past alone and these are what reads more of it than
@@ -61,38 +50,7 @@ pub(crate) fn is_summed(graph: &Graph, v: Value, known: &dyn Fn(Value) -> Option
     true
 }
 
-/// Classes of recurrences (see the user documentation of `seqc explain`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Linear, with coefficients that do not depend on the tokens. An initial value changes nothing about that.
-    Constant,
-    /// Linear, one input-dependent coefficient per entry: a factor, or a condition that keeps the entry or does not.
-    Diagonal,
-    /// Linear, one input-dependent coefficient for a whole matrix (a head).
-    ScalarPerHead,
-    /// Linear, the state multiplied by an input-dependent matrix.
-    Matrix,
-    /// Not linear, but every entry for itself.
-    Elementwise,
-    /// Anything else.
-    Sequential,
-}
-
-impl Class {
-    /// The name that `seqc explain` prints.
-    pub fn name(self) -> &'static str {
-        match self {
-            Class::Constant => "constant coefficients (linear, time-invariant)",
-            Class::Diagonal => "diagonal, input-dependent",
-            Class::ScalarPerHead => "scalar per head",
-            Class::Matrix => "linear with an input-dependent matrix",
-            Class::Elementwise => "nonlinear, entry by entry",
-            Class::Sequential => "nonlinear",
-        }
-    }
-}
-
-/// All recurrences, those that others depend on first.
+/// All recurrences, in the order of their first previous values.
 pub fn recurrences(graph: &Graph) -> Vec<Recurrence> {
     let order = graph.live_order();
     let stages = graph.stages();
@@ -127,7 +85,9 @@ pub fn recurrences(graph: &Graph) -> Vec<Recurrence> {
         let previous = of_cycle.iter().filter_map(|s| previous.remove(s)).flatten().collect();
         found.push(describe(graph, &stages, of_cycle, previous, members));
     }
-    found
+    chained::joined(graph, &order, found, |states, previous, members| {
+        describe(graph, &stages, states, previous, members)
+    })
 }
 
 fn describe(

@@ -19,6 +19,20 @@ const EXAMPLES: &[(&str, &str)] = &[
         output y %7 }",
     ),
     (
+        "mask-by-predicates",
+        "graph g { input 0 q : f32[1, 2]
+        %0 = input(0) : f32[1, 2]
+        %1 = attend(scale=1.0, score=select(lt(sub(i, j), 3.0), mul(s, 2.0), -inf), normalise=softmax, causal=true) %0, %0, %0 : f32[1, 2]
+        output y %1 }",
+    ),
+    (
+        "own-positions",
+        "graph g { input 0 q : f32[1, 2]
+        %0 = input(0) : f32[1, 2] %1 = position : i64
+        %2 = attend(scale=1.0, where=lt(sub(q0, k0), 3.0), normalise=softmax, causal=true, query=1, key=1) %0, %0, %0, %1, %1 : f32[1, 2]
+        output y %2 }",
+    ),
+    (
         "split-caches-by-key",
         "graph g { input 0 q : f32[1, 2] input 1 k : f32[1, 2] input 2 v : f32[1, 2]
         %0 = input(0) : f32[1, 2] %1 = input(1) : f32[1, 2] %2 = input(2) : f32[1, 2]

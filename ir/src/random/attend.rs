@@ -255,6 +255,16 @@ impl Generator {
             _ => Expr::binary(Gt, distance(), Expr::Const(1.0)),
         };
         if self.rng.once_in(6) {
+            // Positions as streams.
+            let position = self.graph.position();
+            streams.query.push(position);
+            streams.key.push(position);
+            let (query, key) = (streams.query.len() - 1, streams.key.len() - 1);
+            let apart = Expr::binary(Sub, Expr::QueryStream(query), Expr::KeyStream(key));
+            let near = Expr::binary(Lt, apart, Expr::Const((1 + self.rng.below(20)) as f64));
+            return Some(Expr::binary(And, predicate, near));
+        }
+        if self.rng.once_in(6) {
             streams.key.push(self.token);
             let marked = Expr::binary(Ne, Expr::KeyStream(streams.key.len() - 1), Expr::Const(0.0));
             return Some(Expr::binary(And, predicate, marked));
@@ -295,8 +305,12 @@ impl Generator {
     fn score(&mut self, streams: &mut Streams, heads: usize) -> Option<Expr> {
         use BinaryOp::*;
         let s = || Expr::Score;
-        Some(match self.rng.below(11) {
+        Some(match self.rng.below(12) {
             0 | 1 => return None,
+            11 => {
+                let near = Expr::binary(Lt, distance(), Expr::Const((1 + self.rng.below(12)) as f64));
+                Expr::select(near, s(), Expr::Const(f64::NEG_INFINITY))
+            }
             8..=10 => Expr::binary(Add, s(), self.table(streams, heads)),
             2 => {
                 let capped = Expr::unary(UnaryOp::Tanh, Expr::binary(Div, s(), Expr::Const(2.0)));

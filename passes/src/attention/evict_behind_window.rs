@@ -33,15 +33,7 @@ fn bounded(spec: &AttendSpec, heads: usize) -> Option<Policy> {
     let span = AttentionSpan::of_predicate(spec.predicate.as_ref()?, heads);
     let binary = PairExpr::binary;
     let number = PairExpr::Const;
-    let age = binary(BinaryOp::Sub, PairExpr::QueryPos, PairExpr::KeyPos);
-    let near = binary(BinaryOp::Lt, age, number(span.distance? as f64));
-    let keep = match span.first {
-        0 => near,
-        first => {
-            let among_first = binary(BinaryOp::Lt, PairExpr::KeyPos, number(first as f64));
-            binary(BinaryOp::Or, near, among_first)
-        }
-    };
+    let keep = span.predicate()?;
     let next = binary(BinaryOp::Add, PairExpr::QueryPos, number(1.0));
     let rest = binary(BinaryOp::Mod, next, number(TOGETHER));
     let at = binary(BinaryOp::Eq, rest, number(0.0));

@@ -40,6 +40,21 @@ impl AttentionSpan {
     }
 }
 
+impl AttentionSpan {
+    /// The pairs within it as a predicate; `None` where it is everything.
+    pub(super) fn predicate(&self) -> Option<PairExpr> {
+        let age = PairExpr::binary(BinaryOp::Sub, PairExpr::QueryPos, PairExpr::KeyPos);
+        let near = PairExpr::binary(BinaryOp::Lt, age, PairExpr::Const(self.distance? as f64));
+        Some(match self.first {
+            0 => near,
+            first => {
+                let among_first = PairExpr::binary(BinaryOp::Lt, PairExpr::KeyPos, PairExpr::Const(first as f64));
+                PairExpr::binary(BinaryOp::Or, near, among_first)
+            }
+        })
+    }
+}
+
 /// Evaluates truth values to bounds of the pairs where they are `want`.
 struct Seen {
     want: bool,

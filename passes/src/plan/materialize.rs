@@ -336,20 +336,49 @@ impl Materialize<'_> {
         }
     }
 
+    /// Values that a scan computes entry by entry of its own and reads again: stored, they would be its inputs as well as its results.
+    fn passed_on(&self, barred: &HashSet<Value>) -> HashSet<Value> {
+        let scans = self
+            .recurrences
+            .iter()
+            .zip(self.modes)
+            .filter(|(_, mode)| mode.is_scan());
+        let mut found = HashSet::new();
+        for (recurrence, _) in scans {
+            let shape = self.graph.states[recurrence.states[0].0 as usize].ty.sizes();
+            let mut own = super::scan::inner_values(recurrence);
+            let mut work: Vec<Value> = own.iter().copied().collect();
+            while let Some(v) = work.pop() {
+                for user in self.graph.users(v) {
+                    let by_entry =
+                        self.graph.class(user) == OpClass::Elementwise && self.graph.ty(user).sizes() == shape;
+                    if by_entry && own.insert(user) {
+                        work.push(user);
+                    }
+                }
+            }
+            let again = |v: &Value| !barred.contains(v) && self.graph.users(*v).iter().any(|user| own.contains(user));
+            found.extend(own.iter().copied().filter(again));
+        }
+        found
+    }
+
     fn store_cheap(&self, stored: &mut HashSet<Value>, barred: &HashSet<Value>) {
         let costs = self.costs(stored, barred);
+        let passed_on = self.passed_on(barred);
         let mut evals: HashMap<Value, f64> = HashMap::new();
         for v in self.order.iter().rev() {
             let len = self.graph.ty(*v).len() as f64;
             let count = evals.get(v).copied().unwrap_or(0.0);
-            let free = self.is_leaf(*v) || barred.contains(v) || stored.contains(v) || self.is_index(*v);
+            let inside = barred.contains(v) || passed_on.contains(v);
+            let free = self.is_leaf(*v) || inside || stored.contains(v) || self.is_index(*v);
             let again = count * costs[v];
             let once = len * costs[v] + (len + count) * self.rates.memory + self.rates.nest;
             if !free && again > once {
                 stored.insert(*v);
             }
             // A scan has its own values at hand, however many sums read them.
-            let once = stored.contains(v) || barred.contains(v);
+            let once = stored.contains(v) || inside;
             let runs = if once { len } else { count };
             // An operand that stands twice, as in a square, is computed once.
             let operands: HashSet<Value> = self.graph.operands(*v).into_iter().collect();

@@ -32,6 +32,49 @@ fn class(nodes: &str) -> Class {
     found[0].class
 }
 
+/// The states of each recurrence of a graph with two states of `[2, 3]` whose previous values are `%1` and `%2` and whose next ones are `%50`
+/// and `%60`; `%0` is an input of this shape.
+fn states(nodes: &str) -> Vec<usize> {
+    let text = format!(
+        "graph g {{
+  input 0 x : f32[2, 3]
+  state @0 a : f32[2, 3] next %50
+  state @1 b : f32[2, 3] next %60
+  %0 = input(0) : f32[2, 3]
+  %1 = prev(@0) : f32[2, 3]
+  %2 = prev(@1) : f32[2, 3]
+{nodes}
+  output y %50
+  output z %60
+}}
+"
+    );
+    let graph: Graph = text.parse().unwrap_or_else(|e| panic!("{e}\n{text}"));
+    recurrences(&graph).iter().map(|r| r.states.len()).collect()
+}
+
+#[test]
+fn recurrences_that_feed_each_other_entry_by_entry_are_one() {
+    let first = "%50 = add %1, %0 : f32[2, 3]";
+    let next = format!("{first}\n%51 = mul %50, %0 : f32[2, 3]\n%60 = add %2, %51 : f32[2, 3]");
+    assert_eq!(states(&next), [2]);
+    let previous = format!("{first}\n%60 = add %2, %1 : f32[2, 3]");
+    assert_eq!(states(&previous), [2]);
+}
+
+#[test]
+fn recurrences_stay_apart_where_one_reads_other_entries_of_the_other() {
+    let first = "%50 = add %1, %0 : f32[2, 3]";
+    let sum = "%52 = reduce(sum, axes=1) %50 : f32[2]\n%53 = view(i0) %52 : f32[2, 3]";
+    let summed = format!("{first}\n{sum}\n%60 = add %2, %53 : f32[2, 3]");
+    assert_eq!(states(&summed), [1, 1]);
+    // What is between runs entry by entry on one way only.
+    let both = format!("{first}\n{sum}\n%54 = add %53, %50 : f32[2, 3]\n%60 = add %2, %54 : f32[2, 3]");
+    assert_eq!(states(&both), [1, 1]);
+    let neither = format!("{first}\n%60 = add %2, %0 : f32[2, 3]");
+    assert_eq!(states(&neither), [1, 1]);
+}
+
 #[test]
 fn a_factor_of_parameters_is_constant() {
     assert_eq!(

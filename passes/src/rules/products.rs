@@ -23,9 +23,15 @@ fn sum_of_products_with_load_stage_is_matvec(graph: &mut Graph, v: Value) -> Opt
 struct Product {
     w: Value,
     columns: usize,
-    /// What the vector is a part of, and the entry at which the part begins.
-    x: Value,
-    offset: i64,
+    vector: Vector,
+}
+
+/// Where the entries of the vector are.
+enum Vector {
+    /// One behind the other from an entry of a value on.
+    Part { of: Value, from: i64 },
+    /// In another order, or not all of them: those of a factor at its last axes, whatever the others are.
+    Factor { x: Value, axes: usize },
 }
 
 impl Product {
@@ -46,12 +52,19 @@ impl Product {
     fn of(graph: &Graph, w: Value, x: Value, axes: usize) -> Option<Product> {
         let sizes = graph.ty(w).sizes();
         let [w_behind, mut x_behind] = [w, x].map(|v| Access::whole(v, &sizes).through_views(graph, &|_| false));
-        let offset = std::mem::take(&mut x_behind.at.constant);
+        let from = std::mem::take(&mut x_behind.at.constant);
         let summed = sizes.len() - axes;
-        let reduced: Vec<AffineExpr> = (summed..sizes.len()).map(AffineExpr::axis).collect();
-        if x_behind.at != linearise(&reduced, &sizes[summed..]) {
+        if (0..summed).any(|axis| x_behind.at.uses(axis)) {
             return None;
         }
+        let reduced: Vec<AffineExpr> = (summed..sizes.len()).map(AffineExpr::axis).collect();
+        let vector = match x_behind.at == linearise(&reduced, &sizes[summed..]) {
+            true => Vector::Part {
+                of: x_behind.value,
+                from,
+            },
+            false => Vector::Factor { x, axes },
+        };
         let all: Vec<AffineExpr> = (0..sizes.len()).map(AffineExpr::axis).collect();
         let (total, there) = (sizes.iter().product::<usize>(), graph.ty(w_behind.value).len());
         // The matrix as it lies; a transposed or sliced one is computed once, when weights are loaded. One that repeats
@@ -60,20 +73,31 @@ impl Product {
         (plain || total <= there).then(|| Product {
             w: if plain { w_behind.value } else { w },
             columns: sizes[summed..].iter().product(),
-            x: x_behind.value,
-            offset,
+            vector,
         })
     }
 
-    /// The entries of `x` that take part, as a vector.
+    /// The entries that take part, as a vector.
     fn vector(&self, graph: &mut Graph) -> Value {
-        let len = graph.ty(self.x).len();
-        let flat = reshaped(graph, self.x, real(&[len]));
-        if len == self.columns {
-            return flat;
+        match self.vector {
+            Vector::Part { of, from } => {
+                let len = graph.ty(of).len();
+                let flat = reshaped(graph, of, real(&[len]));
+                if len == self.columns {
+                    return flat;
+                }
+                let at = IndexExpr::Add(Box::new(IndexExpr::Axis(0)), Box::new(IndexExpr::Const(from)));
+                graph.add(Op::View(vec![at]), real(&[self.columns]), &[flat])
+            }
+            Vector::Factor { x, axes } => {
+                let sizes = graph.ty(x).sizes();
+                let kept = sizes.len() - axes;
+                let first = (0..kept).map(|_| IndexExpr::Const(0));
+                let map = first.chain((0..axes).map(IndexExpr::Axis)).collect();
+                let part = graph.add(Op::View(map), real(&sizes[kept..]), &[x]);
+                reshaped(graph, part, real(&[self.columns]))
+            }
         }
-        let at = IndexExpr::Add(Box::new(IndexExpr::Axis(0)), Box::new(IndexExpr::Const(self.offset)));
-        graph.add(Op::View(vec![at]), real(&[self.columns]), &[flat])
     }
 }
 

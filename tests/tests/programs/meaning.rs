@@ -37,7 +37,7 @@ macro_rules! layers {
 }
 
 layers! {
-    axes_in_any_order, between_keys, bilinear, block_attention, checkpoints, codes_and_window, counters, cumulative, driven_spread, echo_loop, echoes, experts, fading_maximum, feature, forgetting,
+    axes_in_any_order, between_keys, bilinear, block_attention, chained_memories, checkpoints, codes_and_window, counters, cumulative, driven_spread, echo_loop, echoes, experts, fading_maximum, feature, forgetting,
     gated_keys, gated_state, hashed_positions, heads_added_up, largest, named_blocks, last_values, long_memory, matrix_memory, memory_of_segments, multiscale, opened, paragraphs, pool_of_notes, products_of_inputs, random_keys, ring, running_mean,
     second_order, selection_in_two_steps, shift_register, sigmoid_attention, single_memory, slow_and_fast, soft_max_memory, spiral, start_value, turning_average, two_emas,
     thirty_two, two_clocks,

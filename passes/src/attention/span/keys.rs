@@ -62,7 +62,7 @@ impl AttentionSpan {
         )
     }
 
-    pub(super) fn tokens(&self) -> u64 {
+    pub(in crate::attention) fn tokens(&self) -> u64 {
         self.distance.map_or(u64::MAX, |d| d.saturating_add(self.first))
     }
 }

@@ -9,7 +9,7 @@ use crate::plan::{
     row_of,
     types::{BufferId, Extent, Kernel, Matmul, Nest, Scan},
 };
-use seqc_ir::{Op, StateId, Value};
+use seqc_ir::{Op, OpClass, StateId, Value};
 use std::collections::{HashMap, HashSet};
 
 /// The first and the last kernel that touches a buffer; (`usize::MAX`, 0) where none does.
@@ -160,11 +160,13 @@ impl Order<'_, '_> {
         self.require(is_identity(leaf), 14, || {
             format!("{id} is read at another entry inside the scan")
         });
-        // Members of a recurrence and its previous values are at hand from the start of a token.
+        // Members of a recurrence and its previous values are at hand from the start of a token, what is made of them entry by entry
+        // where it is asked for.
         let (graph, value) = (self.report.graph, leaf.value);
         let is_next = graph.states.iter().any(|s| s.next == Some(value));
+        let at_hand = is_next || graph.class(value) == OpClass::Elementwise || matches!(graph.op(value), Op::Prev(_));
         match leaf.delay {
-            0 if is_next || matches!(graph.op(value), Op::Prev(_)) => self.touch(id),
+            0 if at_hand => self.touch(id),
             0 => self.read(id),
             delay => self.read_earlier(id, delay, true),
         }
