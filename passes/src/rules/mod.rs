@@ -15,6 +15,7 @@
 mod arithmetic;
 mod broadcasts;
 mod constants;
+mod factors;
 mod indexed_products;
 mod products;
 mod rule;
@@ -35,6 +36,7 @@ pub const SIMPLIFY: &[&[Rule]] = &[
     broadcasts::RULES,
     views::RULES,
     select::RULES,
+    factors::RULES,
 ];
 
 /// Rules that find products with parameters; [`crate::recognise`] applies them once.

@@ -182,6 +182,15 @@ const CASES: &[Case] = &[
         leaves: "%99 = select %8, %6, %7 : i64",
     },
     Case {
+        rule: "param_factor_of_all_terms_is_factor_of_sum",
+        // `sum(j: b[n] * w[n, j] * x[j])`
+        rewrites: "%10 = view(i0) %1 : f32[3, 4] %11 = mul %10, %0 : f32[3, 4] %12 = view(i1) %2 : f32[3, 4]
+            %13 = mul %11, %12 : f32[3, 4] %99 = reduce(sum, axes=1) %13 : f32[3]",
+        // A factor of the token, which may be infinite.
+        leaves: "%10 = view(i0) %5 : f32[3, 4] %11 = mul %10, %0 : f32[3, 4] %12 = view(i1) %2 : f32[3, 4]
+            %13 = mul %11, %12 : f32[3, 4] %99 = reduce(sum, axes=1) %13 : f32[3]",
+    },
+    Case {
         rule: "sum_of_products_with_load_stage_is_matvec",
         rewrites: "%10 = view(i1) %2 : f32[3, 4] %11 = mul %10, %0 : f32[3, 4] %99 = reduce(sum, axes=1) %11 : f32[3]",
         // Two streams: no matrix that could be prepared.
@@ -360,4 +369,31 @@ fn sums_over_chosen_matrices_are_products_or_say_why_not() {
 fn sum_of_products(graph: &mut Graph, v: Value) -> Option<Value> {
     let rule = rules().find(|rule| rule.name == "sum_of_products_with_gathered_matrices_is_indexed_matvec");
     rule.and_then(|rule| (rule.rewrite)(graph, v))
+}
+
+/// `sum(i, n: w[i, k] * b[i] * (w[i, n] * x[n]))` is two products, and a vector in another order than a matrix is one.
+#[test]
+fn sums_over_several_matrices_are_products() {
+    let chain =
+        "%10 = view(i1, i0) %0 : f32[4, 3, 4] %11 = view(i1) %1 : f32[4, 3, 4] %12 = mul %10, %11 : f32[4, 3, 4]
+        %13 = view(i1, i2) %0 : f32[4, 3, 4] %14 = view(i2) %2 : f32[4, 3, 4] %15 = mul %13, %14 : f32[4, 3, 4]
+        %16 = mul %12, %15 : f32[4, 3, 4] %99 = reduce(sum, axes=2) %16 : f32[4]";
+    let turned = "%10 = reshape %0 : f32[3, 2, 2] %11 = reshape %2 : f32[2, 2] %12 = view(i2, i1) %11 : f32[3, 2, 2]
+        %13 = mul %10, %12 : f32[3, 2, 2] %99 = reduce(sum, axes=2) %13 : f32[3]";
+    for (nodes, products) in [(chain, 2), (turned, 1)] {
+        let old = graph(nodes);
+        let mut new = old.clone();
+        for _ in 0..4 {
+            rewrite(&mut new, SIMPLIFY);
+        }
+        rewrite(&mut new, PRODUCTS);
+        drop_dead(&mut new);
+        assert_eq!(verify(&new), [], "{new}");
+        let found = new.live_order().into_iter().filter(|v| *new.op(*v) == Op::MatVec);
+        assert_eq!(found.count(), products, "{new}");
+        for seed in 0..8 {
+            let spoilt = spoilt("");
+            assert_same(&results(&old, seed, spoilt), &results(&new, seed, spoilt), nodes);
+        }
+    }
 }
