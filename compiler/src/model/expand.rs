@@ -11,7 +11,7 @@ use crate::{
 };
 use seqc_grammar::{
     ast::{DefKind, Expr, Ident, Span, Stmt},
-    model::{BlockSpec, Encoder, Entry, LayerEntry, Load, ModelFile, RepeatEntry, Template},
+    model::{BlockRef, BlockSpec, Encoder, Entry, LayerEntry, Load, ModelFile, RepeatEntry, Template},
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -145,8 +145,8 @@ impl Expander<'_> {
                 .iter()
                 .map(|b| self.unset(&b.name, &b.settings, DefKind::Block))
                 .collect();
-            if let (Some(layer), Some(blocks)) = (layer, blocks.into_iter().collect::<Option<Vec<_>>>()) {
-                self.check_load(entry, &layer, &blocks);
+            if let Some(layer) = layer.filter(|_| blocks.iter().all(Option::is_some)) {
+                self.check_load(entry, &layer);
             }
         }
     }
@@ -264,7 +264,7 @@ impl Expander<'_> {
         let (Some(layer), Some(blocks)) = (layer, blocks) else {
             return;
         };
-        self.check_load(entry, &layer, &blocks);
+        self.check_load(entry, &layer);
         let base = format!(
             "{}{prefix}{}",
             self.root,
@@ -397,11 +397,26 @@ impl Expander<'_> {
         }
     }
 
-    /// Parameters that are loaded must be declared somewhere, used or not.
-    fn check_load(&mut self, entry: &LayerEntry, layer: &Part, blocks: &[Part]) {
+    /// Parameters that are loaded must be declared somewhere, used or not; in a block, whether its condition holds or not.
+    fn check_load(&mut self, entry: &LayerEntry, layer: &Part) {
+        let written = entry
+            .block
+            .as_ref()
+            .or(self.block)
+            .into_iter()
+            .flat_map(|spec| &spec.blocks);
+        let block = |block: &BlockRef| {
+            let definition = self.library.named(&block.name.text, DefKind::Block)?;
+            (definition.def.kind == DefKind::Block).then(|| Part {
+                definition: definition.clone(),
+                settings: Vec::new(),
+                place: self.place(block.name.span),
+            })
+        };
+        let blocks: Vec<Part> = written.filter_map(block).collect();
         let mut known: Vec<String> = declared(&layer.definition).collect();
         for (n, block) in blocks.iter().enumerate() {
-            let prefix = block_prefix(blocks, n);
+            let prefix = block_prefix(&blocks, n);
             known.extend(declared(&block.definition).map(|p| format!("{prefix}{p}")));
         }
         for (key, _) in &entry.load {

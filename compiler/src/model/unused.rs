@@ -11,7 +11,7 @@ use seqc_grammar::{
     ast::{Def, DefKind, Expr, ExprKind, Ident, ParamDecl, Shape, Stmt, StreamTy, Target},
     model::{BlockSpec, Entry, LayerEntry, Load, ModelFile, Part, Template},
 };
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Warnings about the sizes and taps of a model, and about the definitions of the layer files that it uses.
 pub(super) fn warnings(file: FileId, model: &ModelFile, library: &Library, instances: &[Instance]) -> Vec<Diagnostic> {
@@ -22,11 +22,20 @@ pub(super) fn warnings(file: FileId, model: &ModelFile, library: &Library, insta
         .map(|(_, d)| d.text.as_str())
         .collect();
     let defs: Vec<&Definition> = library.used().collect();
+    let stacked: HashSet<&str> = instances
+        .iter()
+        .map(|i| i.layer.definition.def.name.text.as_str())
+        .collect();
     for definition in &defs {
-        let of_def = unused_of(&definition.def, &tapped).into_iter();
+        let def = &definition.def;
+        // What a layer that is no entry defines may be there for the taps of another model.
+        let elsewhere = def.kind == DefKind::Layer && !stacked.contains(def.name.text.as_str());
+        let of_def = unused_of(def, &tapped).into_iter();
+        let of_def = of_def.filter(|(what, _)| !elsewhere || *what != "definition");
         found.extend(of_def.map(|(what, name)| unused(definition.file, what, name)));
     }
-    found.extend(taps(file, model, instances));
+    found.extend(taps_and_inputs(file, model, instances));
+    found.extend(shares_of_nothing(instances));
     found.extend(sizes(file, model, &defs, instances));
     found
 }
@@ -105,27 +114,73 @@ fn parameter(decl: &ParamDecl) -> Defined<'_> {
     }
 }
 
-/// Taps that no layer reads.
-fn taps(file: FileId, model: &ModelFile, instances: &[Instance]) -> Vec<Diagnostic> {
-    let mut read: HashSet<String> = HashSet::new();
-    for instance in instances {
-        read.extend(stream_names(&instance.layer.definition, &instance.blocks));
-        read.extend(instance.streams.iter().map(|(_, stream)| stream.text.clone()));
-        read.extend(
-            instance
-                .clocks
-                .iter()
-                .filter_map(|clock| clock.stream())
-                .map(|stream| stream.text.clone()),
-        );
+/// Taps that no layer reads, or not before another entry's tap has their name, and inputs but the first one that no layer reads.
+fn taps_and_inputs(file: FileId, model: &ModelFile, instances: &[Instance]) -> Vec<Diagnostic> {
+    let mut named: HashMap<&str, u32> = HashMap::new();
+    let mut read: HashSet<u32> = HashSet::new();
+    let inputs = [
+        &model.encoder.as_ref().map_or(&[][..], |e| &e.inputs),
+        &model.inputs[..],
+    ];
+    for (name, _) in inputs.into_iter().flatten() {
+        named.insert(&name.text, name.span.start);
     }
-    read.extend(model.output.iter().map(|o| o.value.clone()));
-    let taps = instances.iter().flat_map(|i| &i.taps).map(|(stream, _)| stream);
-    let unread: BTreeMap<u32, &Ident> = taps
-        .filter(|stream| !read.contains(&stream.text))
-        .map(|stream| (stream.span.start, stream))
-        .collect();
-    unread.into_values().map(|stream| unused(file, "tap", stream)).collect()
+    for instance in instances {
+        let own = stream_names(&instance.layer.definition, &instance.blocks);
+        let given = instance.streams.iter().map(|(_, stream)| stream.text.clone());
+        let clocks = instance.clocks.iter().filter_map(|clock| clock.stream());
+        let all = own
+            .into_iter()
+            .chain(given)
+            .chain(clocks.map(|stream| stream.text.clone()));
+        read.extend(all.filter_map(|name| named.get(name.as_str())));
+        for (stream, _) in &instance.taps {
+            named.insert(&stream.text, stream.span.start);
+        }
+    }
+    read.extend(model.output.iter().filter_map(|o| named.get(o.value.as_str())));
+    let taps = instances
+        .iter()
+        .flat_map(|i| &i.taps)
+        .map(|(stream, _)| ("tap", stream));
+    let inputs = inputs.into_iter().flat_map(|all| all.iter().skip(1));
+    let all = taps.chain(inputs.map(|(name, _)| ("input", name)));
+    let unread = all.filter(|(_, stream)| !read.contains(&stream.span.start));
+    let once: BTreeMap<u32, (&str, &Ident)> = unread.map(|found| (found.1.span.start, found)).collect();
+    once.into_values()
+        .map(|(what, stream)| unused(file, what, stream))
+        .collect()
+}
+
+/// Entries that share the path of their parameters with others, and none of the parameters.
+fn shares_of_nothing(instances: &[Instance]) -> Vec<Diagnostic> {
+    let names = |instance: &Instance| -> HashSet<String> {
+        let body = instance.layer.definition.def.body.iter();
+        let of_layer = body.flat_map(declared).filter(|defined| defined.what == "parameter");
+        of_layer.flat_map(|d| d.names).map(|name| name.text.clone()).collect()
+    };
+    let mut groups: BTreeMap<&str, Vec<&Instance>> = BTreeMap::new();
+    for instance in instances {
+        let path = instance.params.as_ref().unwrap_or(&instance.path);
+        groups.entry(path).or_default().push(instance);
+    }
+    let mut found = BTreeMap::new();
+    for (path, group) in groups.into_iter().filter(|(_, group)| group.len() > 1) {
+        let declared: Vec<HashSet<String>> = group.iter().map(|i| names(i)).collect();
+        for (n, instance) in group.iter().enumerate() {
+            let mut others = declared.iter().enumerate().filter(|(m, _)| *m != n);
+            if declared[n].is_empty() || others.any(|(_, names)| !names.is_disjoint(&declared[n])) {
+                continue;
+            }
+            let place = instance.layer.place;
+            let message = format!("no other entry with the parameters of `{path}` has one of these");
+            found.insert(
+                place.span.start,
+                Diagnostic::warning("unused", message).label(place.file, place.span, ""),
+            );
+        }
+    }
+    found.into_values().collect()
 }
 
 /// Sizes that neither the model nor its layers mention.

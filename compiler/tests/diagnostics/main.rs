@@ -256,6 +256,28 @@ fn of_unused() -> Vec<String> {
         Err(wrong) => panic!("{}", shown(&wrong, &sources, &dir)),
     };
     insta::assert_snapshot!("unused", shown(&warnings, &sources, &dir));
+    let model = "version: 1
+model: m
+sizes: {d: 8}
+inputs: {x: \"[d]\", spare: \"[d]\", m: \"[d]\"}
+weights: {random: 1}
+block: residual
+stack:
+  - mlp: {hidden: 4}
+    tap: {before: result}
+  - mlp: {hidden: 4}
+    tap: {before: result}
+    params: both
+  - gmu: {}
+    in: {m: before}
+  - attention: {heads: 2}
+    params: both
+";
+    write(&dir.join("model.yaml"), model.as_bytes());
+    let mut sources = Sources::default();
+    let built = model::read(&dir.join("model.yaml"), &mut sources, &ReadOptions::default());
+    let warnings = built.map_or_else(|wrong| wrong, |built| built.warnings());
+    insta::assert_snapshot!("unused-streams", shown(&warnings, &sources, &dir));
     let cache = "cache mine(; recent = 4) {\n  blocks(size = 4)\n  keep(age < recent)\n}\n";
     write(&dir.join("layer.seq"), cache.as_bytes());
     write(&dir.join("model.yaml"), caches::MODEL.as_bytes());

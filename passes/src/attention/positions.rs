@@ -42,12 +42,11 @@ pub fn own_positions(graph: &mut Graph) {
 
 /// Whether a value is the position of the token.
 fn of_token(graph: &Graph, v: Value) -> bool {
-    match graph.op(v) {
-        Op::Position => true,
-        Op::Cast | Op::Reshape => of_token(graph, graph.operands(v)[0]),
-        Op::View(_) => graph.ty(v).len() == 1 && of_token(graph, graph.operands(v)[0]),
-        _ => false,
+    let mut at = v;
+    while graph.ty(at).len() == 1 && matches!(graph.op(at), Op::Cast | Op::Reshape | Op::View(_)) {
+        at = graph.operands(at)[0];
     }
+    *graph.op(at) == Op::Position
 }
 
 /// Which streams are positions.
@@ -181,10 +180,10 @@ mod tests {
     }
 
     fn spec(graph: &Graph) -> &AttendSpec {
-        match graph.op(graph.outputs[0].1) {
-            Op::Attend(spec) => spec,
-            _ => panic!("{graph}"),
-        }
+        let Op::Attend(spec) = graph.op(graph.outputs[0].1) else {
+            panic!("{graph}");
+        };
+        spec
     }
 
     #[test]
