@@ -118,10 +118,7 @@ fn parameter(decl: &ParamDecl) -> Defined<'_> {
 fn taps_and_inputs(file: FileId, model: &ModelFile, instances: &[Instance]) -> Vec<Diagnostic> {
     let mut named: HashMap<&str, u32> = HashMap::new();
     let mut read: HashSet<u32> = HashSet::new();
-    let inputs = [
-        &model.encoder.as_ref().map_or(&[][..], |e| &e.inputs),
-        &model.inputs[..],
-    ];
+    let inputs = [model.encoder.as_ref().map_or(&[][..], |e| &e.inputs), &model.inputs[..]];
     for (name, _) in inputs.into_iter().flatten() {
         named.insert(&name.text, name.span.start);
     }
@@ -174,10 +171,9 @@ fn shares_of_nothing(instances: &[Instance]) -> Vec<Diagnostic> {
             }
             let place = instance.layer.place;
             let message = format!("no other entry with the parameters of `{path}` has one of these");
-            found.insert(
-                place.span.start,
-                Diagnostic::warning("unused", message).label(place.file, place.span, ""),
-            );
+            let warning = Diagnostic::warning("unused", message).label(place.file, place.span, "");
+            let help = "name the path of an entry of the same layer, or leave `params` out";
+            found.insert(place.span.start, warning.help(help));
         }
     }
     found.into_values().collect()
