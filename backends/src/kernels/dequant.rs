@@ -52,6 +52,11 @@ pub(super) fn plain_vector(f: &mut Func, plain: Plain, ptr: Val, lanes: u32, mas
         None => f.load(ptr, ty),
         Some(mask) => f.masked_load(ptr, mask, ty),
     };
+    plain_floats(f, plain, raw)
+}
+
+/// Numbers that were loaded as [`Plain::scalar`].
+pub(super) fn plain_floats(f: &mut Func, plain: Plain, raw: Val) -> Val {
     match plain {
         Plain::F32 => raw,
         Plain::F16 => half_to_float(f, raw),

@@ -28,7 +28,7 @@ mod strips;
 mod tile;
 mod unpack;
 
-pub use attend::{Arguments, Attend, Governed, Needs, Part};
+pub use attend::{Arguments, Attend, Governed, Needs, PageCopy, Part};
 pub use copy::{COPY, copy, row, row_name};
 pub use gemm::{RowLayout, gemm, gemm_name, gemm_scratch_bytes};
 pub use gemv::{gemv, gemv_in_order, gemv_in_order_name, gemv_name};

@@ -12,7 +12,7 @@ pub(crate) use map::{Threads, loops, waves};
 pub(crate) use product::{Matrix, Product, RoundedRow, Summation};
 pub(crate) use stacked::Grouping;
 
-use crate::kernels::{self, Attend, LongConv};
+use crate::kernels::{self, Attend, LongConv, PageCopy};
 use seqc_formats::Encoding;
 use seqc_ir::{Graph, Op, Value};
 use seqc_passes::{
@@ -149,7 +149,7 @@ fn attention(name: &str, graph: &Graph, plan: &Plan, v: Value) -> Attend {
         named: plan.attentions[&v].named.clone(),
         values_in_keys: plan.attentions[&v].values_in_keys,
         exhaustive: false,
-        own_pages: false,
+        copy: PageCopy::None,
         sight: None,
         max_chunk: plan.settings.max_chunk,
         machine: plan.settings.machine,

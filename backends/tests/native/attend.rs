@@ -5,11 +5,11 @@ mod case;
 mod cases;
 mod harness;
 
-use crate::support::{Loaded, Random, targets};
+use crate::support::{Loaded, Random, fibers, targets};
 use case::{Case, case};
 use cases::{binary, cases, distance, number, segment, unary, window};
 use harness::{Kernel, Operands, Session, add, add_barrier, expected};
-use seqc_backends::kernel::Module;
+use seqc_backends::{kernel::Module, mlir::Target};
 use seqc_ir::{BinaryOp, Clock, Normaliser, PairExpr, UNSEEN, UnaryOp};
 use std::time::Instant;
 
@@ -52,6 +52,86 @@ fn attention_agrees_with_the_evaluator() {
             }
         }
     }
+}
+
+/// Cases whose products of many rows run on matrix units: masks, scores, normalisers, clocks, stored numbers and widths of all kinds.
+const ON_MATRIX_UNITS: [&str; 22] = [
+    "a_plain",
+    "a_odd",
+    "a_wide",
+    "a_whole",
+    "a_whole_window",
+    "a_window",
+    "a_sinks",
+    "a_documents",
+    "a_per_head",
+    "a_nothing",
+    "a_capped",
+    "a_alibi",
+    "a_forgetting",
+    "a_sum",
+    "a_linear_window",
+    "a_bias",
+    "a_f16_plain",
+    "a_f16_odd",
+    "a_bf16_wide",
+    "a_bf16_clocked",
+    "a_latent_odd",
+    "a_latent_f16",
+];
+
+/// Cases that matrix units compute, with two whose tiles begin within a token.
+fn on_matrix_units(target: &Target) -> Vec<Case> {
+    let mut cases = cases(target);
+    cases.retain(|case| ON_MATRIX_UNITS.contains(&&case.attend.name[..]));
+    assert_eq!(cases.len(), ON_MATRIX_UNITS.len());
+    cases.push(case("grouped", target, [16, 2, 64, 64]));
+    cases.push(case("five_of_one", target, [5, 1, 32, 48]).predicate(window(70.0)));
+    cases
+}
+
+/// Checks one case in chunks; with `split`, members of a block share pages.
+fn check_matrix_units(case: &Case, split: bool) {
+    let target = fibers();
+    let mut module = Module::default();
+    if split {
+        add_barrier(&mut module);
+    }
+    add(&mut module, &case.attend, split);
+    let has = |part: &str| module.functions().any(|f| f.name().ends_with(part));
+    assert!(has("_products_matrices"), "{}", case.attend.name);
+    let shares = split && case.attend.values_in_keys.is_none();
+    assert_eq!(has("_products_of_block_matrices"), shares, "{}", case.attend.name);
+    let loaded = Loaded::new(module, &target);
+    let kernel = Kernel::load(&case.attend, &loaded, split);
+    let random = &mut Random::new(3);
+    let plain = Operands::new(case, random);
+    let spoiled = [(); 3].map(|()| Operands::new(case, random).spoiled(case, random));
+    for (n, operands) in [plain].iter().chain(&spoiled).enumerate() {
+        let want = &expected(case, operands)[..];
+        let cuts = cuts(case, random);
+        let all = Sequence { operands, want };
+        // Chunks of the greatest length, of any, and for once of other lengths.
+        let from = if n == 0 { usize::from(split) } else { 3 };
+        for (n, cut) in cuts.iter().enumerate().skip(from.min(cuts.len() - 1)) {
+            let threads = if split { [3, 8, 11][n % 3] } else { 1 + n % 3 };
+            check(case, &kernel, &all, cut, threads);
+        }
+    }
+}
+
+#[test]
+fn many_rows_attend_on_matrix_units() {
+    let cases = on_matrix_units(&fibers());
+    cases.iter().step_by(2).for_each(|case| check_matrix_units(case, false));
+}
+
+#[test]
+fn members_of_a_block_share_pages() {
+    let mut cases = on_matrix_units(&fibers());
+    // One copy of a page has room, and values have several panels.
+    cases.push(case("long_rows", &fibers(), [2, 2, 128, 130]).tokens(150));
+    cases.iter().for_each(|case| check_matrix_units(case, true));
 }
 
 /// One token at a time on more threads than divide the heads.

@@ -1,6 +1,6 @@
 //! Sizes of what queries that name their keys go over: the keys of a cell, the cells of a segment, the rows of a block.
 
-use super::variant::Attend;
+use super::variant::{Attend, PageCopy};
 use seqc_ir::{AttendSpec, Clock, PairExpr};
 use seqc_passes::attention::named::{KeyBlocks, List, Named};
 
@@ -122,7 +122,7 @@ impl Attend {
         Attend {
             name: format!("{}_own", self.name),
             exhaustive: true,
-            own_pages: true,
+            copy: PageCopy::OfMember,
             spec: AttendSpec {
                 predicate: None,
                 causal: false,

@@ -1,6 +1,10 @@
 //! Memory layout: pages of keys and values, the ring of pages, the scratch of a thread.
 
-use super::{cell_sizes::CELLS, variant::Attend};
+use super::{
+    cell_sizes::CELLS,
+    matrix_tile::TILE_ROWS,
+    variant::{Attend, PageCopy},
+};
 use crate::{
     kernel::{Cmp, Func, Scalar, Ty, Val},
     kernels::layout::{Layout, Plain, layout},
@@ -8,6 +12,9 @@ use crate::{
 
 /// Keys of a page.
 pub(super) const PAGE: usize = seqc_abi::PAGE_TOKENS;
+
+/// Bytes that are copied together into the memory of a block.
+pub(super) const CHUNK: usize = 16;
 
 /// Floats of the lists of best keys of a block, from which on blocks have fewer rows.
 const LISTS: usize = 1 << 19;
@@ -36,9 +43,12 @@ impl Attend {
         self.machine.lanes
     }
 
-    /// Rows of a register tile.
+    /// Rows of a tile, whose products with a page are computed together: those of register tiles, or of matrices.
     pub(super) fn tile_rows(&self) -> usize {
-        self.machine.tallest_tile() as usize
+        match self.matrix_units() {
+            Some(_) => TILE_ROWS,
+            None => self.machine.tallest_tile() as usize,
+        }
     }
 
     /// Most rows of a block, whole tiles.
@@ -51,10 +61,11 @@ impl Attend {
 
     /// Most rows of a block that goes over pages.
     pub(super) fn page_rows(&self) -> usize {
+        let most = self.machine.attention.block_tiles * self.machine.tallest_tile() as usize;
         let tiles = match self.best() {
             // Lists of many keys need much room.
             Some(best) => (LISTS / best.width() / self.tile_rows()).clamp(1, self.machine.attention.block_tiles),
-            None => self.machine.attention.block_tiles,
+            None => (most / self.tile_rows()).max(1),
         };
         let rows = tiles * self.tile_rows();
         // Heads that choose together are in one block.
@@ -90,6 +101,14 @@ impl Attend {
             }
         };
         starts.map(panel).collect()
+    }
+
+    /// Numbers behind each row of a page that is read from a copy of a block: rows that matrices read together lie in different banks.
+    pub(super) fn padding(&self) -> usize {
+        match self.copy {
+            PageCopy::OfBlock => CHUNK / self.elem().bytes() as usize,
+            PageCopy::None | PageCopy::OfMember => 0,
+        }
     }
 
     /// Floats of a page of rows of `width` numbers in scratch, where queries bring keys together.

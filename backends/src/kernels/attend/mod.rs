@@ -7,6 +7,7 @@
 //! becomes a mask (`score_lowering`) where a page is seen in part. Queries that name what they see go through that alone (`named`).
 
 mod append;
+mod block_pages;
 mod blocks;
 mod bounds;
 mod cell_sizes;
@@ -17,10 +18,13 @@ mod layout;
 mod lists;
 mod lookup;
 mod masked_values;
+mod matrix_tile;
 mod named;
+mod page_copy;
 mod page_kernel;
 mod pages;
 mod pair;
+mod product;
 mod query_blocks;
 mod query_row;
 mod rational_lanes;
@@ -43,7 +47,7 @@ mod variant;
 use crate::kernel::Module;
 pub use governed::{Arguments, Governed, Needs, Part};
 use seqc_abi::{StateKind, Word};
-pub use variant::Attend;
+pub use variant::{Attend, PageCopy};
 
 impl Attend {
     /// Kinds of the state entries, those of [`Governed::slots`] where there is a policy: the number of keys (with a clock), keys, values (where they have pages), then one per key stream.

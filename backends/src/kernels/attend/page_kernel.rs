@@ -3,11 +3,12 @@
 use super::{
     layout::{PAGE, Scratch, float_at, number_at, numbers_at, row_at},
     masked_values,
+    product::product,
     score::{self, Mask},
     table::Tables,
-    tile::{self, Init, RowCounts, Shape},
+    tile::{Init, Shape},
     tile_args::TileArgs,
-    variant::Attend,
+    variant::{Attend, PageCopy},
 };
 use crate::kernel::{Func, Module, Ty, Val};
 use seqc_ir::Normaliser;
@@ -19,9 +20,9 @@ use seqc_ir::Normaliser;
 pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) -> String {
     let open = score::function(attend, module, tables, Mask::Open);
     let pairs = score::function(attend, module, tables, Mask::Pairs);
-    let products = tile::product(module, products_name(attend), &key_shape(attend), row_counts(attend));
+    let products = product(attend, module, products_name(attend), &key_shape(attend));
     let sums = sums(attend, module);
-    let name = format!("{}_page", attend.name);
+    let name = name(attend, "page");
     let space = attend.page_space();
     let own = [space, space, space, Ty::I64, Ty::I1, Ty::I1];
     let params = [&TileArgs::TYPES[..], &own].concat();
@@ -54,9 +55,10 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
     let multiply = f.not(skip_masked);
     let all = f.and(all, multiply);
     f.if_else(all, call(open), call(pairs));
-    for (panel, product) in attend.panels().iter().zip(&sums) {
+    for (n, (panel, product)) in attend.panels().iter().zip(&sums).enumerate() {
         let [v, next] = [v, next].map(|page| {
-            let panel_of = number_at(&mut f, page, PAGE * panel.start, attend.elem());
+            let before = PAGE * (panel.start + n * attend.padding());
+            let panel_of = number_at(&mut f, page, before, attend.elem());
             of_part(&mut f, panel_of, panel.width)
         });
         let out = float_at(&mut f, places.sums, panel.start);
@@ -65,7 +67,14 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
             let name = name.to_owned();
             move |f: &mut Func| f.call(&name, &list, None).into_iter().collect::<Vec<Val>>()
         };
-        f.if_else(skip_masked, call(&product.skipping), call(&product.all));
+        match &product.skipping {
+            Some(skipping) => {
+                f.if_else(skip_masked, call(skipping), call(&product.all));
+            }
+            None => {
+                call(&product.all)(&mut f);
+            }
+        }
     }
     module.add(f);
     name
@@ -73,7 +82,17 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
 
 /// Name of the function that multiplies a tile of queries by a page of keys.
 pub(super) fn products_name(attend: &Attend) -> String {
-    format!("{}_products", attend.name)
+    name(attend, "products")
+}
+
+/// Name of a function of this attention that reads pages.
+fn name(attend: &Attend, part: &str) -> String {
+    let copy = if attend.copy == PageCopy::OfBlock {
+        "_of_block"
+    } else {
+        ""
+    };
+    format!("{}_{part}{copy}", attend.name)
 }
 
 impl Attend {
@@ -111,26 +130,12 @@ impl Places {
     }
 }
 
-fn row_counts(attend: &Attend) -> RowCounts {
-    let most = attend.tile_rows();
-    RowCounts {
-        most,
-        unit: match (attend.names(), attend.spec.together) {
-            (Some(_), _) => 1,
-            _ if attend.own_pages => 1,
-            (None, 1) => gcd(most, attend.ratio()),
-            (None, together) => gcd(most, together),
-        },
-        prefetch: attend.names().is_none() && !attend.own_pages,
-    }
-}
-
 /// The functions that multiply weights by a panel of values.
 struct ValueProduct {
     /// All weights.
     all: String,
-    /// Those that are not masked.
-    skipping: String,
+    /// Those that are not masked, where these are ever left out: not in copies of a block.
+    skipping: Option<String>,
 }
 
 /// Queries times a page of keys.
@@ -140,7 +145,7 @@ fn key_shape(attend: &Attend) -> Shape {
         machine: attend.machine,
         width: attend.cell(),
         lda: attend.key_dim,
-        ldb: PAGE,
+        ldb: PAGE + attend.padding(),
         ldc: PAGE,
         stored: attend.stored(),
         space: attend.page_space(),
@@ -159,22 +164,19 @@ fn sums(attend: &Attend, module: &mut Module) -> Vec<ValueProduct> {
             machine: attend.machine,
             width: panel.width,
             lda: PAGE,
-            ldb: panel.width,
+            ldb: panel.width + attend.padding(),
             ldc: attend.value_width(),
             stored: attend.stored(),
             space: attend.page_space(),
             init: if shrinks { Init::Scale } else { Init::Add },
         };
-        let name = format!("{}_sums_{n}", attend.name);
-        let skipping = masked_values::product(module, format!("{name}_skip_masked"), &shape);
+        let name = name(attend, &format!("sums_{n}"));
+        let skipping = (attend.copy != PageCopy::OfBlock)
+            .then(|| masked_values::product(module, format!("{name}_skip_masked"), &shape));
         names.push(ValueProduct {
-            all: tile::product(module, name, &shape, row_counts(attend)),
+            all: product(attend, module, name, &shape),
             skipping,
         });
     }
     names
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
 }

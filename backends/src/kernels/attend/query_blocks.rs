@@ -1,6 +1,7 @@
 //! The attention kernel: blocks of query rows, each over the pages of keys and values that it can see.
 
 use super::{
+    block_pages::SharedPages,
     blocks::{Block, KvPages, PageRange, QueryBlocks, Reach, Row},
     bounds::Bounds,
     layout::{PAGE, Scratch, Strided, row_at},
@@ -28,6 +29,11 @@ pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> Strin
         let tables = Tables::new(&own, module);
         page_kernel::function(&own, module, &tables)
     });
+    let shared = if split {
+        SharedPages::new(attend, module, &tables)
+    } else {
+        None
+    };
     let name = format!("{}_attend{}", attend.name, if split { "_split" } else { "" });
     let params = [
         vec![
@@ -57,9 +63,12 @@ pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> Strin
     }
     if let Some(all) = all {
         blocks.run_named_or(&mut f, &all);
-    } else if split && attend.spec.sums_behind().is_empty() {
+    } else if split {
         let barrier = f.param(12);
-        blocks.split_or_run(&mut f, barrier);
+        match shared {
+            Some(shared) => blocks.run_shared_or(&mut f, &shared, barrier, |f| blocks.run_few(f, barrier)),
+            None => blocks.run_few(&mut f, barrier),
+        }
     } else {
         blocks.run(&mut f);
     }
@@ -99,6 +108,15 @@ impl<'a> QueryBlocks<'a> {
             team,
             turn: team,
             segments: f.i64(1),
+        }
+    }
+
+    /// The rows of few tokens: their pages are split between threads where that pays.
+    fn run_few(&self, f: &mut Func, barrier: Val) {
+        if self.attend.spec.sums_behind().is_empty() {
+            self.split_or_run(f, barrier);
+        } else {
+            self.run(f);
         }
     }
 

@@ -36,6 +36,10 @@ pub(super) const MASKED: f32 = -0.0;
 pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables, mask: Mask) -> String {
     let suffix = if mask == Mask::Open { "open" } else { "pairs" };
     let name = format!("{}_score_{suffix}", attend.name);
+    // Scores are the same whatever copy of a page keys were read from.
+    if module.has(&name) {
+        return name;
+    }
     let mut f = Func::new(&name, &TileArgs::TYPES, None);
     let score = Score {
         attend,

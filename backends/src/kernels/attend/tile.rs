@@ -131,6 +131,7 @@ impl Tile {
             match space {
                 Ty::SCRATCH => "copied_",
                 Ty::GENERIC => "generic_",
+                Ty::SHARED => "shared_",
                 _ => "",
             },
             if self.prefetch { "_prefetch" } else { "" }

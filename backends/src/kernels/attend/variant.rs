@@ -1,6 +1,9 @@
 //! What distinguishes one attention kernel from another.
 
-use crate::kernel::Ty;
+use crate::{
+    kernel::Ty,
+    targets::{MatrixUnits, TargetInfo},
+};
 use seqc_ir::AttendSpec;
 use seqc_passes::{
     attention::{named::Named, span::AttentionSpan},
@@ -38,14 +41,25 @@ pub struct Attend {
     pub values_in_keys: Option<usize>,
     /// All pages are gone over, even where queries name keys.
     pub exhaustive: bool,
-    /// Keys are read from a page in scratch, where each is seen by all rows.
-    pub own_pages: bool,
+    /// Whose copy of a page is read.
+    pub copy: PageCopy,
     /// Longest chunk.
     pub max_chunk: usize,
     /// The processor.
     pub machine: Machine,
     /// For a set of entries that a policy's queries see (`governed`).
     pub sight: Option<Sight>,
+}
+
+/// Whose copy of a page keys and values are read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageCopy {
+    /// Nobody's: they are read from the page.
+    None,
+    /// A member's, in its scratch: keys that it brought together, each of which all rows see.
+    OfMember,
+    /// That of the members of a block, in the memory that they share.
+    OfBlock,
 }
 
 /// What differs for entries of a cache that a policy governs.
@@ -100,13 +114,27 @@ impl Attend {
 
     /// The space of a page's keys and values.
     pub(super) fn page_space(&self) -> Ty {
+        match self.copy {
+            PageCopy::None => {}
+            PageCopy::OfMember => return Ty::SCRATCH,
+            PageCopy::OfBlock => return Ty::SHARED,
+        }
         match self.sight {
-            _ if self.own_pages => Ty::SCRATCH,
             Some(sight) if sight.copied_keys && sight.copied_values => Ty::SCRATCH,
             Some(sight) if sight.copied_keys || sight.copied_values => Ty::GENERIC,
             _ if self.values_in_keys.is_some() => Ty::GENERIC,
             _ => Ty::GLOBAL,
         }
+    }
+
+    /// How the processor multiplies matrices, where products of many rows with pages run on that: results are sums of
+    /// values. What chooses keys computes scores in one order however many rows there are, and keys that queries name are brought together for few.
+    pub(super) fn matrix_units(&self) -> Option<MatrixUnits> {
+        let fits = self.spec.has_values() && self.named.is_none() && self.copy != PageCopy::OfMember;
+        TargetInfo::of(&self.machine)
+            .micro_kernels
+            .matrix_units
+            .filter(|_| fits)
     }
 
     /// Query heads per key head.

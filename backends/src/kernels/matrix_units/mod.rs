@@ -50,12 +50,23 @@ const HALF_BITS: u32 = 11;
 impl Parts {
     /// Of the weights of an encoding.
     pub(super) fn of(encoding: Encoding) -> Parts {
-        let bits = match layout(encoding) {
-            Layout::Plain(Plain::F32) => f32::MANTISSA_DIGITS,
-            Layout::Plain(Plain::F16) => HALF_BITS,
-            Layout::Plain(Plain::Bf16) => BITS,
-            Layout::Blocks(_) => Parts::bits_of_blocks(encoding),
-        };
+        match layout(encoding) {
+            Layout::Plain(plain) => Parts::of_plain(plain),
+            Layout::Blocks(_) => Parts::of_bits(Parts::bits_of_blocks(encoding)),
+        }
+    }
+
+    /// Of numbers that are stored by themselves.
+    pub(super) fn of_plain(plain: Plain) -> Parts {
+        Parts::of_bits(match plain {
+            Plain::F32 => f32::MANTISSA_DIGITS,
+            Plain::F16 => HALF_BITS,
+            Plain::Bf16 => BITS,
+        })
+    }
+
+    /// Of so many significant bits.
+    fn of_bits(bits: u32) -> Parts {
         match bits {
             0..=BITS => Parts::One,
             n if n <= 2 * BITS => Parts::Two,
@@ -88,7 +99,7 @@ impl Parts {
     }
 
     /// The parts of pairs of numbers, the largest first, each as words with two of them.
-    fn split(self, f: &mut Func, units: MatrixUnits, pair: [Val; 2]) -> Vec<Val> {
+    pub(super) fn split(self, f: &mut Func, units: MatrixUnits, pair: [Val; 2]) -> Vec<Val> {
         let mut left = pair;
         let mut parts = Vec::new();
         loop {
@@ -106,7 +117,7 @@ impl Parts {
 }
 
 /// The parts of weights and of activations that are multiplied, the smallest products first.
-fn products(weights: Parts, activations: Parts) -> Vec<[usize; 2]> {
+pub(super) fn products(weights: Parts, activations: Parts) -> Vec<[usize; 2]> {
     let all = (0..weights.count()).flat_map(|w| (0..activations.count()).map(move |x| [w, x]));
     let mut products: Vec<[usize; 2]> = all.filter(|[w, x]| w + x < Parts::Three.count()).collect();
     products.sort_by_key(|[w, x]| std::cmp::Reverse(w + x));
@@ -114,19 +125,19 @@ fn products(weights: Parts, activations: Parts) -> Vec<[usize; 2]> {
 }
 
 /// Rows of weights of a matrix.
-const ROWS: usize = 16;
+pub(super) const ROWS: usize = 16;
 /// Columns of it, and rows of the other one: the axis that is summed.
-const SUMMED: usize = 16;
+pub(super) const SUMMED: usize = 16;
 /// Rows of activations of the other one.
-const TOKENS: usize = 8;
+pub(super) const TOKENS: usize = 8;
 /// Lanes of sums and of words of weights.
-const LANES: usize = ROWS * TOKENS;
+pub(super) const LANES: usize = ROWS * TOKENS;
 /// Words of activations.
-const WORDS: usize = TOKENS * SUMMED / 2;
+pub(super) const WORDS: usize = TOKENS * SUMMED / 2;
 
 /// A lane of an operand: register, and thread of the warp as a row of four.
 #[derive(Clone, Copy)]
-struct Lane {
+pub(super) struct Lane {
     register: usize,
     group: usize,
     within: usize,
@@ -143,7 +154,7 @@ fn lanes(count: usize) -> impl Iterator<Item = Lane> {
 
 impl Lane {
     /// Row of the weights and first of their two columns.
-    fn of_weights(self) -> [usize; 2] {
+    pub(super) fn of_weights(self) -> [usize; 2] {
         [
             self.group + 8 * (self.register % 2),
             2 * self.within + 8 * (self.register / 2),
@@ -151,12 +162,12 @@ impl Lane {
     }
 
     /// Row of the activations and first of their two columns.
-    fn of_activations(self) -> [usize; 2] {
+    pub(super) fn of_activations(self) -> [usize; 2] {
         [self.group, 2 * self.within + 8 * self.register]
     }
 
     /// Row of weights and row of activations of a sum.
-    fn of_sums(self) -> [usize; 2] {
+    pub(super) fn of_sums(self) -> [usize; 2] {
         [
             self.group + 8 * (self.register / 2),
             2 * self.within + self.register % 2,
@@ -165,7 +176,7 @@ impl Lane {
 }
 
 /// A vector of numbers of 64 bits, one for each lane.
-fn numbers(f: &mut Func, count: usize, number: impl Fn(Lane) -> usize) -> Val {
+pub(super) fn numbers(f: &mut Func, count: usize, number: impl Fn(Lane) -> usize) -> Val {
     let all: Vec<i64> = lanes(count).map(|lane| number(lane) as i64).collect();
     f.lanes(Scalar::I64, &all)
 }

@@ -1,6 +1,9 @@
 //! What distinguishes the attentions that are tried.
 
-use seqc_backends::{kernels::Attend, mlir::Target};
+use seqc_backends::{
+    kernels::{Attend, PageCopy},
+    mlir::Target,
+};
 use seqc_formats::Encoding;
 use seqc_ir::{AttendSpec, Clock, Normaliser, PairExpr};
 use seqc_passes::attention::{named::Named, span::AttentionSpan};
@@ -36,7 +39,7 @@ pub(super) fn case(name: &str, target: &Target, [heads, groups, key_dim, value_d
         max_chunk: 40,
         machine,
         exhaustive: false,
-        own_pages: false,
+        copy: PageCopy::None,
         values_in_keys: None,
         sight: None,
     };
