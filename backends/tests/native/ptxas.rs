@@ -1,6 +1,9 @@
 //! What NVIDIA's assembler says of kernels for GPUs: the registers of a thread, and what does not fit into them.
 
-use crate::block_products::{ROWS, assembly};
+use crate::{
+    attend::{self, Attention},
+    block_products::{ROWS, assembly},
+};
 use insta::assert_snapshot;
 use seqc_backends::scratch::Folder;
 use seqc_formats::Encoding;
@@ -66,6 +69,32 @@ fn products_of_blocks_fit_into_registers() {
             let (form, parts) = (rows.form, rows.parts);
             said += &format!(
                 "{encoding}, {form:?} of parts {parts:?}, {gpu}: {}\n",
+                report(&ptxas, &code, gpu)
+            );
+        }
+    }
+    assert_snapshot!(said);
+}
+
+#[test]
+fn attention_of_many_rows_fits_into_registers() {
+    let Some(ptxas) = assembler() else {
+        eprintln!("no ptxas: scripts/setup.sh test installs it");
+        return;
+    };
+    let mut said = String::new();
+    for (sizes, stored) in [
+        ([32, 8, 64, 64], Encoding::F32),
+        ([32, 8, 128, 128], Encoding::F32),
+        ([32, 8, 128, 128], Encoding::F16),
+        ([32, 8, 128, 128], Encoding::Bf16),
+        ([3, 1, 80, 96], Encoding::F32),
+    ] {
+        let code = attend::assembly(Attention { sizes, stored });
+        for gpu in ["sm_80", "sm_90", "sm_100"] {
+            let [heads, groups, keys, values] = sizes;
+            said += &format!(
+                "{heads} heads of {groups}, keys of {keys}, values of {values}, {stored}, {gpu}: {}\n",
                 report(&ptxas, &code, gpu)
             );
         }

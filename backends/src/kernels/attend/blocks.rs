@@ -29,7 +29,6 @@ pub(super) struct Copies {
 }
 
 /// The kernel being written: its parameters, and what follows from them.
-#[derive(Clone)]
 pub(super) struct QueryBlocks<'a> {
     pub(super) attend: &'a Attend,
     pub(super) tables: &'a Tables,

@@ -145,13 +145,14 @@ impl MatrixTile {
         let stride = f.i64(ldb as i64);
         let before = f.mul(k, stride);
         let from = f.gep(f.param(1), before, stored.scalar());
+        let stride = f.splat(stride, LANES as u32);
+        let column = numbers(f, LANES, |lane| ROWS * i + lane.of_weights()[0]);
         let pair = [0, 1].map(|next| {
-            let at = numbers(f, LANES, |lane| {
-                let [column, k] = lane.of_weights();
-                (k + next) * ldb + ROWS * i + column
-            });
-            let at = f.gep(from, at, stored.scalar());
             let k = numbers(f, LANES, |lane| lane.of_weights()[1] + next);
+            // Places of a thread differ by constants, which its loads take, and one register has what is left.
+            let at = f.mul(k, stride);
+            let at = f.add(at, column);
+            let at = f.gep(from, at, stored.scalar());
             let mask = below(f, k, count);
             let raw = f.gather(at, mask, stored.scalar());
             plain_floats(f, stored, raw)

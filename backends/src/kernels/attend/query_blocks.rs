@@ -1,7 +1,7 @@
 //! The attention kernel: blocks of query rows, each over the pages of keys and values that it can see.
 
 use super::{
-    block_pages::SharedPages,
+    block_pages::{PartRows, RowPart, SharedPages},
     blocks::{Block, KvPages, PageRange, QueryBlocks, Reach, Row},
     bounds::Bounds,
     layout::{PAGE, Scratch, Strided, row_at},
@@ -11,7 +11,7 @@ use super::{
     values_in_keys,
     variant::Attend,
 };
-use crate::kernel::{Func, Module, Team, Ty, Val};
+use crate::kernel::{Func, Module, Scalar, Team, Ty, Val};
 
 /// Adds the function of [`Attend::attend`], or of [`Attend::attend_split`], and those it calls.
 pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> String {
@@ -30,31 +30,14 @@ pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> Strin
         page_kernel::function(&own, module, &tables)
     });
     let shared = if split {
-        SharedPages::new(attend, module, &tables)
+        attend_of_block(attend, module, &tables, &page)
     } else {
         None
     };
     let name = format!("{}_attend{}", attend.name, if split { "_split" } else { "" });
-    let params = [
-        vec![
-            Ty::GLOBAL,
-            Ty::I64,
-            Ty::GLOBAL,
-            Ty::I64,
-            Ty::GLOBAL,
-            Ty::GLOBAL,
-            Ty::PRIVATE,
-        ],
-        vec![Ty::I64, Ty::I64, Ty::SCRATCH, Ty::I64, Ty::I64],
-        if split {
-            vec![Ty::GLOBAL, Ty::I64, Ty::I64]
-        } else {
-            Vec::new()
-        },
-    ]
-    .concat();
-    let mut f = Func::new(&name, &params, None);
-    let mut blocks = QueryBlocks::new(attend, &tables, &mut f, page);
+    let mut f = Func::new(&name, &params(split), None);
+    let given = f.params();
+    let mut blocks = QueryBlocks::new(attend, &tables, &mut f, page, &given);
     blocks.own_kernel = own.unwrap_or_default();
     if split {
         blocks.turn.tid = f.param(13);
@@ -66,7 +49,12 @@ pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> Strin
     } else if split {
         let barrier = f.param(12);
         match shared {
-            Some(shared) => blocks.run_shared_or(&mut f, &shared, barrier, |f| blocks.run_few(f, barrier)),
+            Some(shared) => {
+                let many = blocks.shares_pages(&mut f);
+                f.if_then(many, |f| call_with_list(f, &shared));
+                let few = f.not(many);
+                f.if_then(few, |f| blocks.run_few(f, barrier));
+            }
             None => blocks.run_few(&mut f, barrier),
         }
     } else {
@@ -76,32 +64,103 @@ pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> Strin
     name
 }
 
+/// Types of the parameters of [`Attend::attend`], or of [`Attend::attend_split`].
+fn params(split: bool) -> Vec<Ty> {
+    let rows = [Ty::GLOBAL, Ty::I64];
+    let pages = [Ty::GLOBAL, Ty::GLOBAL, Ty::PRIVATE];
+    let own = [Ty::I64, Ty::I64, Ty::SCRATCH, Ty::I64, Ty::I64];
+    let meeting = [Ty::GLOBAL, Ty::I64, Ty::I64];
+    [&rows[..], &rows, &pages, &own, if split { &meeting } else { &[] }].concat()
+}
+
+/// Adds a function for many rows, where members of a block share pages; returns its name. Its parameter is a table of the arguments of
+/// [`Attend::attend_split`], so that what it calls, and what lives beside that, has registers of its own.
+fn attend_of_block(attend: &Attend, module: &mut Module, tables: &Tables, page: &str) -> Option<String> {
+    let shared = SharedPages::new(attend, module, tables)?;
+    for part in RowPart::ALL.into_iter().chain([RowPart::Whole]) {
+        let mut f = Func::new(part.name(attend), &RowPart::TYPES, None);
+        let rows = PartRows::of_params(&f);
+        let given = listed(&mut f);
+        let (page, barrier) = (shared.page_kernel(part).unwrap_or(page), given[12]);
+        let blocks = QueryBlocks::new(attend, tables, &mut f, page.to_owned(), &given);
+        match part {
+            RowPart::Begin => blocks.initialise(&mut f, rows.block),
+            RowPart::Pages => blocks.add_shared_pages(&mut f, &shared, rows, barrier),
+            RowPart::Finish => blocks.finish(&mut f, rows.block),
+            RowPart::Whole => rows.call_all(&mut f, attend),
+        }
+        module.add(f);
+    }
+    let [item, name] = ["item", "attend"].map(|part| format!("{}_{part}_of_block", attend.name));
+    for (name, types) in [(&item, &[Ty::PRIVATE, Ty::I64][..]), (&name, &[Ty::PRIVATE])] {
+        let mut f = Func::new(name, types, None);
+        let given = listed(&mut f);
+        let blocks = QueryBlocks::new(attend, tables, &mut f, page.to_owned(), &given);
+        match f.params().get(1) {
+            Some(item) => blocks.run_item(&mut f, *item),
+            None => blocks.run_shared(&mut f, &item),
+        }
+        module.add(f);
+    }
+    Some(name)
+}
+
+/// The arguments of [`Attend::attend_split`] in the table that is parameter 0.
+fn listed(f: &mut Func) -> Vec<Val> {
+    let list = f.param(0);
+    let types = params(true).into_iter().enumerate();
+    types.map(|(n, ty)| f.load_slot(list, n, ty)).collect()
+}
+
+/// Calls a function with a table of this function's parameters.
+fn call_with_list(f: &mut Func, name: &str) {
+    let given = f.params();
+    let list = f.stack(given.len());
+    for (n, given) in given.into_iter().enumerate() {
+        let n = f.i64(n as i64);
+        let place = f.gep(list, n, Scalar::I64);
+        f.store(given, place);
+    }
+    f.call(name, &[list], None);
+}
+
 impl<'a> QueryBlocks<'a> {
-    fn new(attend: &'a Attend, tables: &'a Tables, f: &mut Func, page_kernel: String) -> QueryBlocks<'a> {
+    /// The kernel with the arguments of [`Attend::attend`].
+    fn new(
+        attend: &'a Attend,
+        tables: &'a Tables,
+        f: &mut Func,
+        page_kernel: String,
+        given: &[Val],
+    ) -> QueryBlocks<'a> {
         let scratch = Scratch::new(attend);
-        let base = f.param(9);
+        let base = given[9];
         let team = Team {
-            tid: f.param(10),
-            threads: f.param(11),
+            tid: given[10],
+            threads: given[11],
         };
         let mine = row_at(f, base, team.tid, scratch.bytes / 4);
+        let strided = |first: usize| Strided {
+            base: given[first],
+            stride: given[first + 1],
+        };
         QueryBlocks {
             attend,
             tables,
             page_kernel,
             own_kernel: String::new(),
             scratch,
-            queries: Strided::of_params(f, 0),
-            out: Strided::of_params(f, 2),
+            queries: strided(0),
+            out: strided(2),
             pages: KvPages {
-                keys: f.param(4),
-                values: f.param(5),
+                keys: given[4],
+                values: given[5],
             },
             copies: None,
-            table: f.param(6),
+            table: given[6],
             chunk: Chunk {
-                position: f.param(7),
-                count: f.param(8),
+                position: given[7],
+                count: given[8],
             },
             base,
             mine,
