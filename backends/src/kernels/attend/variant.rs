@@ -4,7 +4,7 @@ use crate::{
     kernel::Ty,
     targets::{MatrixUnits, TargetInfo},
 };
-use seqc_ir::AttendSpec;
+use seqc_ir::{AttendSpec, policy::Policy};
 use seqc_passes::{
     attention::{named::Named, span::AttentionSpan},
     machine::Machine,
@@ -71,6 +71,13 @@ pub struct Sight {
     pub copied_keys: bool,
     /// And so are values.
     pub copied_values: bool,
+    /// The policy reads weights ([`weighs_keys`]).
+    pub weighed: bool,
+}
+
+/// Whether a policy reads weights that queries give.
+pub(super) fn weighs_keys(policy: &Policy) -> bool {
+    !policy.memories.is_empty() || policy.queries() > 0
 }
 
 impl Attend {
@@ -127,14 +134,22 @@ impl Attend {
         }
     }
 
-    /// How the processor multiplies matrices, where products of many rows with pages run on that: results are sums of
-    /// values. What chooses keys computes scores in one order however many rows there are, and keys that queries name are brought together for few.
+    /// How the processor multiplies matrices, where products of many rows with pages run on that. What keys are chosen by is added up in one order however many
+    /// rows there are, and keys that queries name are brought together for few.
     pub(super) fn matrix_units(&self) -> Option<MatrixUnits> {
-        let fits = self.spec.has_values() && self.named.is_none() && self.copy != PageCopy::OfMember;
-        TargetInfo::of(&self.machine)
-            .micro_kernels
-            .matrix_units
-            .filter(|_| fits)
+        let brings_together = self.named.is_some() || self.copy == PageCopy::OfMember;
+        let units = TargetInfo::of(&self.machine).micro_kernels.matrix_units;
+        units.filter(|_| !brings_together && !self.chooses_keys())
+    }
+
+    /// Whether scores or weights decide which keys there are: best ones, or those that a policy keeps.
+    fn chooses_keys(&self) -> bool {
+        let policy = self.spec.policy.as_deref();
+        let by_policy = match self.sight {
+            Some(sight) => sight.weighed,
+            None => policy.is_some_and(weighs_keys),
+        };
+        by_policy || !self.spec.has_values()
     }
 
     /// Query heads per key head.

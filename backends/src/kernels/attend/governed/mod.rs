@@ -27,7 +27,7 @@ mod states;
 mod top;
 mod turn;
 
-use super::variant::{Attend, Sight};
+use super::variant::{Attend, Sight, weighs_keys};
 use crate::kernel::Module;
 pub use args::Arguments;
 use seqc_formats::Encoding;
@@ -158,6 +158,7 @@ impl Governed<'_> {
                         layer_streams: layer,
                         copied_keys: self.copies_keys(),
                         copied_values: self.copies_values(),
+                        weighed: weighs_keys(self.policy),
                     }),
                     ..self.attend.clone()
                 }

@@ -7,6 +7,7 @@ use super::{
         masked_values, page_kernel, split_kv,
         table::Tables,
         ticks::Chunk,
+        variant::weighs_keys,
     },
     Governed,
     append::NewRows,
@@ -47,7 +48,7 @@ impl Governed<'_> {
         let tables = Tables::new(sight, module);
         page_kernel::function(sight, module, &tables);
         self.add_sum(module, sight, &tables);
-        if !self.policy.memories.is_empty() || self.policy.queries() > 0 {
+        if weighs_keys(self.policy) {
             self.add_queries(module, sight, &tables);
             self.add_weights(module, sight, &tables);
         }
