@@ -102,7 +102,11 @@ impl PairDomain for Substitution<'_> {
     }
 
     fn listed(&mut self, n: usize, x: PairExpr) -> PairExpr {
-        PairExpr::Listed(n, Box::new(x))
+        let list = match (self.0)(PairLeaf::QueryStream(n)) {
+            PairExpr::QueryStream(m) => m,
+            _ => n,
+        };
+        PairExpr::Listed(list, Box::new(x))
     }
 
     fn after(&mut self, x: PairExpr) -> PairExpr {
@@ -121,7 +125,7 @@ impl PairExpr {
         leaves
     }
 
-    /// The same expression with every leaf replaced by the expression that `of_leaf` gives for it.
+    /// The same expression with every leaf replaced by the expression that `of_leaf` gives for it; lists by those of another query stream.
     pub fn substitute(&self, of_leaf: &dyn Fn(PairLeaf) -> PairExpr) -> PairExpr {
         self.substituted(&mut |leaf| of_leaf(leaf))
     }

@@ -5,7 +5,7 @@
 //! numbers of ticks, which the predicate then says, too.
 
 use super::span::AttentionSpan;
-use seqc_ir::{AttendSpec, BinaryOp, Clock, Graph, Op, PairDomain, PairExpr, PairLeaf, UnaryOp, Value};
+use seqc_ir::{AttendSpec, BinaryOp, Clock, Graph, Op, PairExpr, PairLeaf, Value};
 
 /// Rewrites all attentions that it applies to.
 pub fn own_positions(graph: &mut Graph) {
@@ -15,8 +15,11 @@ pub fn own_positions(graph: &mut Graph) {
         };
         let operands = graph.operands(v);
         let is_position = |n: usize| of_token(graph, operands[n]);
+        let exprs = || spec.predicate.iter().chain(&spec.score);
+        let is_list = |n: usize| exprs().any(|e| e.any(&|part| matches!(part, PairExpr::Listed(m, _) if *m == n)));
+        let of_query = spec.query_operands().enumerate();
         let positions = Positions {
-            query: spec.query_operands().map(is_position).collect(),
+            query: of_query.map(|(n, o)| is_position(o) && !is_list(n)).collect(),
             key: spec.key_operands().map(is_position).collect(),
         };
         if spec.policy.is_some() || !positions.any() {
@@ -60,25 +63,30 @@ impl Positions {
         self.query.iter().chain(&self.key).any(|is_it| *is_it)
     }
 
-    /// An expression that names the attention's own positions.
-    fn named(&self, expr: &PairExpr) -> PairExpr {
+    /// An expression that names the attention's own positions, and other streams by the numbers that `of_query` and `of_key` give.
+    fn named(&self, expr: &PairExpr, of_query: &dyn Fn(usize) -> usize, of_key: &dyn Fn(usize) -> usize) -> PairExpr {
         expr.substitute(&|leaf| match leaf {
             PairLeaf::QueryStream(n) if self.query[n] => PairExpr::QueryPos,
             PairLeaf::KeyStream(n) if self.key[n] => PairExpr::KeyPos,
+            PairLeaf::QueryStream(n) => PairExpr::QueryStream(of_query(n)),
+            PairLeaf::KeyStream(n) => PairExpr::KeyStream(of_key(n)),
             other => other.into(),
         })
     }
 
     /// The attention without these streams.
     fn without(&self, spec: &AttendSpec, operands: &[Value]) -> (AttendSpec, Vec<Value>) {
-        let named = |expr: &Option<PairExpr>| expr.as_ref().map(|expr| Renumbered(self).value(&self.named(expr)));
+        let (of_query, of_key) = (|n| before(&self.query, n), |n| before(&self.key, n));
+        let named = |expr: &Option<PairExpr>| expr.as_ref().map(|expr| self.named(expr, &of_query, &of_key));
         let mut new = AttendSpec {
             predicate: named(&spec.predicate),
             score: named(&spec.score),
             ..spec.clone()
         };
-        let leaves = |is_position: &[bool]| is_position.iter().filter(|is_it| !**is_it).count();
-        (new.query_streams, new.key_streams) = (leaves(&self.query), leaves(&self.key));
+        (new.query_streams, new.key_streams) = (
+            before(&self.query, spec.query_streams),
+            before(&self.key, spec.key_streams),
+        );
         let (query, key) = (spec.query_operands(), spec.key_operands());
         let kept = |n: &usize| {
             let is_it = |range: &std::ops::Range<usize>, of: &[bool]| range.contains(n) && of[n - range.start];
@@ -91,7 +99,7 @@ impl Positions {
     /// The attention whose predicate bounds numbers of ticks as it bounds positions.
     fn bounded(&self, spec: AttendSpec, heads: usize) -> AttendSpec {
         let Some(predicate) = &spec.predicate else { return spec };
-        let span = AttentionSpan::of_predicate(&self.named(predicate), heads);
+        let span = AttentionSpan::of_predicate(&self.named(predicate, &|n| n, &|n| n), heads);
         let known = AttentionSpan::of_predicate(predicate, heads);
         let bound = span
             .predicate()
@@ -106,47 +114,8 @@ impl Positions {
     }
 }
 
-/// Numbers of streams without those that are positions.
-struct Renumbered<'p>(&'p Positions);
-
 fn before(is_position: &[bool], n: usize) -> usize {
     is_position[..n].iter().filter(|is_it| !**is_it).count()
-}
-
-impl PairDomain for Renumbered<'_> {
-    type Value = PairExpr;
-
-    fn leaf(&mut self, leaf: PairLeaf) -> PairExpr {
-        match leaf {
-            PairLeaf::QueryStream(n) => PairExpr::QueryStream(before(&self.0.query, n)),
-            PairLeaf::KeyStream(n) => PairExpr::KeyStream(before(&self.0.key, n)),
-            other => other.into(),
-        }
-    }
-
-    fn unary(&mut self, op: UnaryOp, x: PairExpr) -> PairExpr {
-        PairExpr::unary(op, x)
-    }
-
-    fn binary(&mut self, op: BinaryOp, x: PairExpr, y: PairExpr) -> PairExpr {
-        PairExpr::binary(op, x, y)
-    }
-
-    fn select(&mut self, c: PairExpr, a: PairExpr, b: PairExpr) -> PairExpr {
-        PairExpr::select(c, a, b)
-    }
-
-    fn table(&mut self, n: usize, indices: Vec<PairExpr>) -> PairExpr {
-        PairExpr::Table(n, indices)
-    }
-
-    fn listed(&mut self, n: usize, x: PairExpr) -> PairExpr {
-        PairExpr::Listed(before(&self.0.query, n), Box::new(x))
-    }
-
-    fn after(&mut self, x: PairExpr) -> PairExpr {
-        PairExpr::After(Box::new(x))
-    }
 }
 
 #[cfg(test)]
