@@ -10,7 +10,7 @@ const DEEPEST: u32 = 4;
 /// Axes of a tensor.
 const MOST_AXES: u32 = 8;
 pub(crate) const STRING: u32 = 8;
-const ARRAY: u32 = 9;
+pub(crate) const ARRAY: u32 = 9;
 
 /// Keys and values of a GGUF file, read where they lie.
 #[derive(Debug)]

@@ -1,10 +1,13 @@
 //! The head of a GGUF file that is written: keys with values, and where tensors will lie.
 
-use crate::gguf::{Metadata, STRING};
+use crate::gguf::{ARRAY, Metadata, STRING};
 use seqc_formats::Encoding;
 
 const VERSION: u32 = 3;
+const UINT8: u32 = 0;
 const UINT32: u32 = 4;
+const FLOAT32: u32 = 6;
+const BOOL: u32 = 7;
 /// Alignment of tensors where the keys do not give another.
 const ALIGNMENT: usize = 32;
 
@@ -73,6 +76,39 @@ impl Keys {
         self.push(key, UINT32, &number.to_le_bytes());
     }
 
+    /// Adds a truth value.
+    pub fn push_bool(&mut self, key: &str, truth: bool) {
+        self.push(key, BOOL, &[u8::from(truth)]);
+    }
+
+    /// Adds a list of texts.
+    pub fn push_texts<'t>(&mut self, key: &str, texts: impl ExactSizeIterator<Item = &'t str>) {
+        let mut list = list_of(STRING, texts.len());
+        texts.for_each(|text| put_text(&mut list, text));
+        self.push(key, ARRAY, &list);
+    }
+
+    /// Adds a list of reals.
+    pub fn push_reals(&mut self, key: &str, reals: impl ExactSizeIterator<Item = f32>) {
+        let mut list = list_of(FLOAT32, reals.len());
+        reals.for_each(|real| list.extend(real.to_le_bytes()));
+        self.push(key, ARRAY, &list);
+    }
+
+    /// Adds a list of whole numbers.
+    pub fn push_numbers(&mut self, key: &str, numbers: impl ExactSizeIterator<Item = u32>) {
+        let mut list = list_of(UINT32, numbers.len());
+        numbers.for_each(|number| list.extend(number.to_le_bytes()));
+        self.push(key, ARRAY, &list);
+    }
+
+    /// Adds a list of bytes.
+    pub fn push_bytes(&mut self, key: &str, bytes: &[u8]) {
+        let mut list = list_of(UINT8, bytes.len());
+        list.extend(bytes);
+        self.push(key, ARRAY, &list);
+    }
+
     /// Bytes to which each tensor's data is filled up.
     pub fn alignment(&self) -> usize {
         self.alignment.unwrap_or(ALIGNMENT)
@@ -114,4 +150,11 @@ impl Keys {
 fn put_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend((text.len() as u64).to_le_bytes());
     bytes.extend(text.as_bytes());
+}
+
+/// A list without its entries: of which type they are, and how many.
+fn list_of(kind: u32, count: usize) -> Vec<u8> {
+    let mut list = kind.to_le_bytes().to_vec();
+    list.extend((count as u64).to_le_bytes());
+    list
 }

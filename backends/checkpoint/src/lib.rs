@@ -25,6 +25,7 @@ mod quantised;
 mod safe;
 mod scales;
 mod tensor;
+pub mod tokenizer_kinds;
 mod view;
 
 pub use bundle::Bundle;

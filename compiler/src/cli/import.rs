@@ -34,10 +34,10 @@ pub(crate) fn import(session: &mut Session, args: &ImportArgs) -> u8 {
     let progress = session.progress(format!("importing {}", args.checkpoint.display()));
     let imported = import::import(request, &mut session.sources);
     drop(progress);
-    let text = match imported {
+    let (text, tokenizer) = match imported {
         Ok(imported) => {
             session.remark(&imported.warnings);
-            imported.text
+            (imported.text, imported.tokenizer)
         }
         Err(diagnostics) => return session.report(&diagnostics),
     };
@@ -57,9 +57,22 @@ pub(crate) fn import(session: &mut Session, args: &ImportArgs) -> u8 {
     if let Err(status) = session.may_replace(&args.output, &inputs, Some(text.as_bytes()), args.force) {
         return status;
     }
-    let status = session.write(&args.output, &inputs, text.as_bytes());
-    if status == OK {
-        session.say(&format!("wrote {}", args.output.display()));
+    if let Some(file) = &tokenizer
+        && let Err(status) = session.may_replace(&file.path, &inputs, Some(&file.bytes), args.force)
+    {
+        return status;
     }
-    status
+    let model = (&args.output, text.as_bytes());
+    let files = tokenizer
+        .iter()
+        .map(|file| (&file.path, &file.bytes[..]))
+        .chain([model]);
+    for (path, bytes) in files {
+        let status = session.write(path, &inputs, bytes);
+        if status != OK {
+            return status;
+        }
+        session.say(&format!("wrote {}", path.display()));
+    }
+    OK
 }

@@ -3,6 +3,7 @@
 use super::{
     config::Config,
     error::{bare, unread},
+    sentencepiece::Converted,
     tokenizer,
 };
 use crate::{diag::Diagnostic, model};
@@ -14,6 +15,8 @@ use std::{
 
 /// Most entries of a folder that are looked at.
 const MAX_ENTRIES: usize = 10_000;
+/// The model of SentencePiece in a folder.
+const SENTENCEPIECE: &str = "tokenizer.model";
 /// Names that a message shows.
 const SHOWN: usize = 4;
 
@@ -37,6 +40,10 @@ pub(super) struct Found {
     pub(super) config: Config,
     pub(super) weights: PathBuf,
     pub(super) tokenizer: Option<PathBuf>,
+    /// A model of SentencePiece, where that is the tokenizer.
+    pub(super) sentencepiece: Option<PathBuf>,
+    /// What that becomes.
+    pub(super) converted: Option<Converted>,
     /// Remarks about these files for the user.
     pub(super) warnings: Vec<Diagnostic>,
 }
@@ -58,6 +65,8 @@ pub(super) fn find(checkpoint: &Path) -> Result<Found, Diagnostic> {
             config,
             weights: checkpoint.to_path_buf(),
             tokenizer,
+            sentencepiece: None,
+            converted: None,
             warnings: Vec::new(),
         });
     }
@@ -97,7 +106,12 @@ fn directory(dir: &Path, path: &Path, named: Option<&Path>) -> Result<Found, Dia
     {
         return Err(bare(format!("{}: {known}", path.display())));
     }
-    let mut warnings: Vec<Diagnostic> = tokenizer_warning(dir, &has).into_iter().collect();
+    let sentencepiece = has(SENTENCEPIECE).then(|| dir.join(SENTENCEPIECE));
+    let sentencepiece = sentencepiece.filter(|_| tokenizer.is_none());
+    let mut warnings = Vec::new();
+    if sentencepiece.is_none() {
+        warnings.extend(tokenizer_warning(dir, &has));
+    }
     if let Some(path) = &tokenizer {
         warnings.extend(tokenizer::check(path)?);
     }
@@ -105,6 +119,8 @@ fn directory(dir: &Path, path: &Path, named: Option<&Path>) -> Result<Found, Dia
         config,
         weights,
         tokenizer,
+        sentencepiece,
+        converted: None,
         warnings,
     })
 }
@@ -244,7 +260,6 @@ fn tokenizer_warning(dir: &Path, has: &impl Fn(&str) -> bool) -> Option<Diagnost
         return None;
     }
     let kinds = [
-        "tokenizer.model",
         "spiece.model",
         "sentencepiece.bpe.model",
         "vocab.json",
@@ -252,13 +267,16 @@ fn tokenizer_warning(dir: &Path, has: &impl Fn(&str) -> bool) -> Option<Diagnost
         "tekken.json",
     ];
     let found = kinds.into_iter().find(|name| has(name))?;
-    let message = format!(
-        "{}: this tokenizer is not supported and there is no tokenizer.json: the model reads and writes token ids only",
-        dir.join(found).display()
-    );
-    let dir = dir.display();
-    Some(Diagnostic::warning("no-tokenizer", message).help(format!(
+    let why = "this tokenizer is not supported and there is no tokenizer.json";
+    Some(no_tokenizer(&dir.join(found), why))
+}
+
+/// A warning that a tokenizer is not read, and how there will be one.
+pub(super) fn no_tokenizer(path: &Path, why: &str) -> Diagnostic {
+    let message = format!("{}: {why}: the model reads and writes token ids only", path.display());
+    let dir = path.parent().unwrap_or(Path::new("")).display();
+    Diagnostic::warning("no-tokenizer", message).help(format!(
         "make tokenizer.json: pip install transformers sentencepiece protobuf; python3 -c \"from transformers import AutoTokenizer as T; T.from_pretrained('{dir}').save_pretrained('{dir}')\", then \
          import again"
-    )))
+    ))
 }

@@ -13,11 +13,13 @@ mod origins;
 mod places;
 mod reading;
 mod references;
+mod sentencepiece;
 mod stack;
 mod text;
 mod tokenizer;
 
 pub use check::{family as check_family, is_family};
+pub use sentencepiece::Converted;
 
 use crate::{
     diag::{Diagnostic, Placed},
@@ -65,11 +67,15 @@ pub struct Imported {
     pub text: String,
     /// What is probably not meant.
     pub warnings: Vec<Diagnostic>,
+    /// The tokenizer, where that is not read as it lies.
+    pub tokenizer: Option<Converted>,
 }
 
 /// The model file for a checkpoint. The model is read once before it is given.
 pub fn import(request: Request<'_>, sources: &mut Sources) -> Result<Imported, Vec<Diagnostic>> {
-    let (found, written) = write(request, sources).map_err(|d| vec![d])?;
+    let converts = request.output != Path::new("-");
+    let (mut found, written) = write(request, converts, sources).map_err(|d| vec![d])?;
+    let tokenizer = found.converted.take();
     let options = ReadOptions {
         weights: WeightsFrom::File(found.weights),
         ..ReadOptions::default()
@@ -93,6 +99,7 @@ pub fn import(request: Request<'_>, sources: &mut Sources) -> Result<Imported, V
     Ok(Imported {
         text: written.text,
         warnings: found.warnings.into_iter().chain(warnings).collect(),
+        tokenizer,
     })
 }
 
@@ -110,10 +117,11 @@ pub fn read(path: &Path, sources: &mut Sources, options: &ReadOptions) -> Result
     let request = Request {
         checkpoint: path,
         output: &output,
+
         family: None,
         caches: &[],
     };
-    let (found, written) = write(request, sources).map_err(|d| vec![d])?;
+    let (found, written) = write(request, false, sources).map_err(|d| vec![d])?;
     let shown = output.display().to_string();
     let expected = if found.weights.exists() {
         None
@@ -144,8 +152,8 @@ fn size_of(warning: &Diagnostic, built: &Built) -> Option<usize> {
     is_size.then_some(place.span.start as usize)
 }
 
-/// The files of a checkpoint, and the model that is made for them.
-fn write(request: Request<'_>, sources: &mut Sources) -> Result<(Found, Origins), Diagnostic> {
+/// The files of a checkpoint, and the model that is made for them; a tokenizer may be converted to a file beside it.
+fn write(request: Request<'_>, converts: bool, sources: &mut Sources) -> Result<(Found, Origins), Diagnostic> {
     let (checkpoint, output) = (request.checkpoint, request.output);
     if !checkpoint.exists() {
         let shown = checkpoint.display();
@@ -218,6 +226,28 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(Found, Origins)
     if let Some(tokenizer) = &found.tokenizer {
         let line = format!("tokenizer: {}\n", effective::text(&paths::relative(tokenizer, &base)));
         written.push_named(&line, tokenizer.display().to_string());
+    }
+    if let Some(from) = found.sentencepiece.take() {
+        let stem = output.file_stem().unwrap_or_default().to_string_lossy();
+        let to = output.with_file_name(format!("{stem}.tokenizer.gguf"));
+        let made = match converts {
+            true => sentencepiece::converted(&from, to),
+            false => Err("`seqc import` converts it to a file beside the model".to_owned()),
+        };
+        match made {
+            Ok(converted) => {
+                let line = format!(
+                    "tokenizer: {}\n",
+                    effective::text(&paths::relative(&converted.path, &base))
+                );
+                written.push_named(&line, from.display().to_string());
+                found.converted = Some(converted);
+            }
+            Err(why) => {
+                let why = format!("this tokenizer is not read: {why}");
+                found.warnings.push(found::no_tokenizer(&from, &why));
+            }
+        }
     }
     if !family.uses.is_empty() {
         let home = home.unwrap_or_default();

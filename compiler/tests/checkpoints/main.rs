@@ -369,6 +369,20 @@ fn a_tokenizer_that_is_not_read_is_mentioned() {
         write(&dir.join("tokenizer.json"), br#"{"model": {}}"#);
         assert_eq!(accepted(&dir), "");
     }
+    let dir = checkpoint("tokenizer-words", CONFIG, &plain());
+    let model = include_bytes!("../../../tests/fixtures/sentencepiece/bpe.model");
+    write(&dir.join("tokenizer.model"), model);
+    assert_eq!(accepted(&dir), "");
+    write(
+        &dir.join("tokenizer_config.json"),
+        br#"{"added_tokens_decoder": {"-1": {"content": "x"}}}"#,
+    );
+    holds(&accepted(&dir), &["`-1` is no id of a token", "token ids only"]);
+    // The field after the pieces says that they are words.
+    let words = [&model[..], &[0x12, 2, 0x18, 3]].concat();
+    write(&dir.join("tokenizer_config.json"), b"{}");
+    write(&dir.join("tokenizer.model"), words);
+    holds(&accepted(&dir), &["its pieces are words or characters"]);
 }
 
 #[test]

@@ -73,6 +73,14 @@ fn put_files(rng: &mut Rng, dir: &Path, family: &str) -> Result<(), String> {
         }
         put(dir, "model.safetensors", &weights)?;
     }
+    if rng.once_in(4) {
+        let mut model = include_bytes!("../../fixtures/sentencepiece/bpe.model").to_vec();
+        mutate::bytes(rng, &mut model);
+        put(dir, "tokenizer.model", &model)?;
+        let mut settings = json!({"added_tokens_decoder": {"610": {"content": "<end>", "special": true}}, "eos_token": "<end>", "chat_template": "x"});
+        mutate::json(rng, &mut settings);
+        put(dir, "tokenizer_config.json", settings.to_string().as_bytes())?;
+    }
     if rng.once_in(3) {
         let mut generation = json!({"eos_token_id": [1, 2], "bos_token_id": 1});
         mutate::json(rng, &mut generation);

@@ -36,6 +36,7 @@ mod processors;
 mod readme;
 mod scores;
 mod selections;
+mod sentencepiece;
 mod serve;
 mod shared_caches;
 mod size;

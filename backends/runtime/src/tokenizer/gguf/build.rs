@@ -4,7 +4,7 @@ use tokenizers::{
     AddedToken, DecoderWrapper, Encoding, Model, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
     SplitDelimiterBehavior, TokenizerImpl,
     models::unigram::Unigram,
-    normalizers::{Precompiled, Prepend, Replace, Sequence as Normalizers, Strip, replace::ReplacePattern},
+    normalizers::{Precompiled, Prepend, Replace, Sequence as Normalizers, replace::ReplacePattern},
     pre_tokenizers::{
         byte_level::ByteLevel,
         sequence::Sequence,
@@ -153,9 +153,11 @@ fn likeliest(vocabulary: &Vocabulary) -> Result<Over<Unigram>, String> {
     }
     let trimmed = metadata.and_then(|metadata| metadata.bool("tokenizer.ggml.remove_extra_whitespaces"));
     if trimmed.unwrap_or(true) {
-        steps.push(Strip::new(true, true).into());
-        let runs = Replace::new(ReplacePattern::Regex(" {2,}".to_owned()), " ");
-        steps.push(runs.map_err(|error| error.to_string())?.into());
+        // Spaces alone: other characters of this kind are what the map leaves them.
+        for (pattern, by) in [("^ +| +$", ""), (" {2,}", " ")] {
+            let replaced = Replace::new(ReplacePattern::Regex(pattern.to_owned()), by);
+            steps.push(replaced.map_err(|error| error.to_string())?.into());
+        }
     }
     if vocabulary.adds.space {
         steps.push(Prepend::new(SPACE.to_string()).into());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use seqc_checkpoint::{Checkpoint, Metadata, Source as Place};
+use seqc_checkpoint::{Checkpoint, Metadata, Source as Place, tokenizer_kinds};
 
 use super::texts::Texts;
 use crate::{
@@ -188,7 +188,7 @@ impl Vocabulary {
 
 fn spelling(metadata: &Metadata, warnings: &mut Vec<String>) -> std::result::Result<Spelling, String> {
     match metadata.str("tokenizer.ggml.model") {
-        Some("gpt2") => {
+        Some(tokenizer_kinds::BYTE_LEVEL) => {
             let name = metadata.str("tokenizer.ggml.pre").filter(|name| *name != UNKNOWN_CUTS);
             let kind = name.and_then(kinds::by_name);
             if kind.is_none() {
@@ -203,8 +203,8 @@ fn spelling(metadata: &Metadata, warnings: &mut Vec<String>) -> std::result::Res
             }
             Ok(Spelling::ByteLevel(kind.unwrap_or(kinds::Kind::PLAIN)))
         }
-        Some("llama") => Ok(Spelling::Pieces(Cut::Merged)),
-        Some("t5") => Ok(Spelling::Pieces(Cut::Likeliest)),
+        Some(tokenizer_kinds::MERGED) => Ok(Spelling::Pieces(Cut::Merged)),
+        Some(tokenizer_kinds::LIKELIEST) => Ok(Spelling::Pieces(Cut::Likeliest)),
         Some(other) => Err(format!(
             "a tokenizer of the kind `{other}` (`tokenizer.ggml.model`); `gpt2`, `llama` and `t5` are known: \
              give the model's tokenizer.json with --tokenizer"
