@@ -1,6 +1,9 @@
 //! Models of SentencePiece are converted by `seqc import`: programs give texts the ids that it gives them.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use seqc_tests::{
     command,
@@ -42,7 +45,7 @@ fn converted(of: &str, kind: &str, settings: &Value) -> PathBuf {
     tokenizer
 }
 
-fn tokens(tokenizer: &PathBuf, text: &str) -> Vec<i64> {
+fn tokens(tokenizer: &Path, text: &str) -> Vec<i64> {
     let tokenizer = tokenizer.display().to_string();
     let words = ["tokenize", "--tokenizer", &tokenizer, "--prompt", text, "--json"];
     let said = json(bytes().run(&words.map(str::to_owned)));
