@@ -54,19 +54,13 @@ pub(crate) fn import(session: &mut Session, args: &ImportArgs) -> u8 {
     if args.checkpoint.ends_with("config.json") {
         inputs.extend(args.checkpoint.parent().map(Path::to_owned));
     }
-    if let Err(status) = session.may_replace(&args.output, &inputs, Some(text.as_bytes()), args.force) {
-        return status;
+    let converted = tokenizer.iter().map(|file| (&file.path, &file.bytes[..]));
+    let files: Vec<(&PathBuf, &[u8])> = converted.chain([(&args.output, text.as_bytes())]).collect();
+    for (path, bytes) in files.iter().rev() {
+        if let Err(status) = session.may_replace(path, &inputs, Some(bytes), args.force) {
+            return status;
+        }
     }
-    if let Some(file) = &tokenizer
-        && let Err(status) = session.may_replace(&file.path, &inputs, Some(&file.bytes), args.force)
-    {
-        return status;
-    }
-    let model = (&args.output, text.as_bytes());
-    let files = tokenizer
-        .iter()
-        .map(|file| (&file.path, &file.bytes[..]))
-        .chain([model]);
     for (path, bytes) in files {
         let status = session.write(path, &inputs, bytes);
         if status != OK {

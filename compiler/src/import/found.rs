@@ -106,15 +106,12 @@ fn directory(dir: &Path, path: &Path, named: Option<&Path>) -> Result<Found, Dia
     {
         return Err(bare(format!("{}: {known}", path.display())));
     }
-    let sentencepiece = has(SENTENCEPIECE).then(|| dir.join(SENTENCEPIECE));
-    let sentencepiece = sentencepiece.filter(|_| tokenizer.is_none());
-    let mut warnings = Vec::new();
-    if sentencepiece.is_none() {
-        warnings.extend(tokenizer_warning(dir, &has));
-    }
-    if let Some(path) = &tokenizer {
-        warnings.extend(tokenizer::check(path)?);
-    }
+    let sentencepiece = (tokenizer.is_none() && has(SENTENCEPIECE)).then(|| dir.join(SENTENCEPIECE));
+    let warnings = match (&tokenizer, &sentencepiece) {
+        (Some(path), _) => tokenizer::check(path)?,
+        (None, Some(_)) => Vec::new(),
+        (None, None) => tokenizer_warning(dir, &has).into_iter().collect(),
+    };
     Ok(Found {
         config,
         weights,
@@ -256,9 +253,6 @@ fn conversion(dir: &Path, files: &[&str]) -> String {
 
 /// Tokenizers that are there and not read.
 fn tokenizer_warning(dir: &Path, has: &impl Fn(&str) -> bool) -> Option<Diagnostic> {
-    if has("tokenizer.json") {
-        return None;
-    }
     let kinds = [
         "spiece.model",
         "sentencepiece.bpe.model",

@@ -430,7 +430,8 @@ impl Expander<'_> {
     }
 }
 
-fn declared(definition: &Definition) -> impl Iterator<Item = String> {
+/// Names of the parameters of a definition.
+pub(super) fn declared(definition: &Definition) -> impl Iterator<Item = String> {
     definition.def.body.iter().flat_map(|stmt| match stmt {
         Stmt::Param(decls) => decls.iter().map(|d| d.name.text.clone()).collect(),
         _ => Vec::new(),

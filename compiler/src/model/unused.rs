@@ -1,6 +1,6 @@
 //! What a model or its layers define and nothing uses.
 
-use super::expand::Instance;
+use super::expand::{self, Instance};
 use crate::{
     diag::Diagnostic,
     elaborate::{children, stream_names},
@@ -151,11 +151,6 @@ fn taps_and_inputs(file: FileId, model: &ModelFile, instances: &[Instance]) -> V
 
 /// Entries that share the path of their parameters with others, and none of the parameters.
 fn shares_of_nothing(instances: &[Instance]) -> Vec<Diagnostic> {
-    let names = |instance: &Instance| -> HashSet<String> {
-        let body = instance.layer.definition.def.body.iter();
-        let of_layer = body.flat_map(declared).filter(|defined| defined.what == "parameter");
-        of_layer.flat_map(|d| d.names).map(|name| name.text.clone()).collect()
-    };
     let mut groups: BTreeMap<&str, Vec<&Instance>> = BTreeMap::new();
     for instance in instances {
         let path = instance.params.as_ref().unwrap_or(&instance.path);
@@ -163,7 +158,10 @@ fn shares_of_nothing(instances: &[Instance]) -> Vec<Diagnostic> {
     }
     let mut found = BTreeMap::new();
     for (path, group) in groups.into_iter().filter(|(_, group)| group.len() > 1) {
-        let declared: Vec<HashSet<String>> = group.iter().map(|i| names(i)).collect();
+        let declared: Vec<HashSet<String>> = group
+            .iter()
+            .map(|i| expand::declared(&i.layer.definition).collect())
+            .collect();
         for (n, instance) in group.iter().enumerate() {
             let mut others = declared.iter().enumerate().filter(|(m, _)| *m != n);
             if declared[n].is_empty() || others.any(|(_, names)| !names.is_disjoint(&declared[n])) {

@@ -247,12 +247,12 @@ impl Materialize<'_> {
 
     /// Values that only exist inside a scan.
     fn barred(&self) -> HashSet<Value> {
-        let scans = self
-            .recurrences
-            .iter()
-            .zip(self.modes)
-            .filter(|(_, mode)| mode.is_scan());
-        scans.flat_map(|(r, _)| r.members.iter().copied()).collect()
+        self.scans().flat_map(|r| r.members.iter().copied()).collect()
+    }
+
+    fn scans(&self) -> impl Iterator<Item = &Recurrence> {
+        let scans = self.recurrences.iter().zip(self.modes);
+        scans.filter(|(_, mode)| mode.is_scan()).map(|(r, _)| r)
     }
 
     /// What a view looks at, through views and reshapes.
@@ -338,13 +338,8 @@ impl Materialize<'_> {
 
     /// Values that a scan computes entry by entry of its own and reads again: stored, they would be its inputs as well as its results.
     fn passed_on(&self, barred: &HashSet<Value>) -> HashSet<Value> {
-        let scans = self
-            .recurrences
-            .iter()
-            .zip(self.modes)
-            .filter(|(_, mode)| mode.is_scan());
         let mut found = HashSet::new();
-        for (recurrence, _) in scans {
+        for recurrence in self.scans() {
             let shape = self.graph.states[recurrence.states[0].0 as usize].ty.sizes();
             let mut own = super::scan::inner_values(recurrence);
             let mut work: Vec<Value> = own.iter().copied().collect();

@@ -9,9 +9,9 @@ use crate::{affine::AffineExpr, recurrence::Recurrence};
 use seqc_ir::{Graph, Op, Value};
 use std::collections::{HashMap, HashSet};
 
-/// Values of a recurrence that only exist inside it: members and previous values.
+/// [`Recurrence::values`].
 pub(super) fn inner_values(recurrence: &Recurrence) -> HashSet<Value> {
-    recurrence.members.iter().chain(&recurrence.previous).copied().collect()
+    recurrence.values().collect()
 }
 
 /// The scan with the given outputs, if their reads of the state fit one loop nest.

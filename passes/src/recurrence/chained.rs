@@ -53,8 +53,7 @@ struct Chains<'g> {
 
 impl Chains<'_> {
     fn own(&mut self, n: usize, recurrence: &Recurrence) {
-        let values = recurrence.members.iter().chain(&recurrence.previous);
-        self.owners.extend(values.map(|v| (*v, n)));
+        self.owners.extend(recurrence.values().map(|v| (v, n)));
     }
 
     /// The first recurrence that may be joined to this one, of which it reads entries, and the members of both with what is between.
@@ -63,7 +62,7 @@ impl Chains<'_> {
         if !self.may_join(a) {
             return None;
         }
-        let (mut work, mut seen) = (inner(a), HashSet::new());
+        let (mut work, mut seen) = (a.values().collect::<Vec<_>>(), HashSet::new());
         let mut readers: Vec<usize> = Vec::new();
         while let Some(v) = work.pop() {
             for user in self.graph.users(v) {
@@ -88,14 +87,14 @@ impl Chains<'_> {
             return None;
         }
         let place = |v: &Value| self.places[v];
-        let own: HashSet<Value> = inner(a).into_iter().chain(inner(b)).collect();
-        let from = a.previous.iter().chain(&a.members).flat_map(|v| self.graph.users(*v));
+        let own: HashSet<Value> = a.values().chain(b.values()).collect();
+        let from = a.values().flat_map(|v| self.graph.users(v));
         let (from, to) = (
             from.filter_map(|v| self.places.get(&v).copied()).min()?,
             b.members.iter().map(place).max()?,
         );
         let window = self.order.get(from..=to)?;
-        let mut behind: HashSet<Value> = inner(a).into_iter().collect();
+        let mut behind: HashSet<Value> = a.values().collect();
         for v in window {
             if self.graph.operands(*v).iter().any(|o| behind.contains(o)) {
                 behind.insert(*v);
@@ -126,9 +125,4 @@ impl Chains<'_> {
         let sizes = self.graph.states[of.states[0].0 as usize].ty.sizes();
         self.graph.class(v) == OpClass::Elementwise && self.graph.ty(v).sizes() == sizes
     }
-}
-
-/// Members and previous values.
-fn inner(recurrence: &Recurrence) -> Vec<Value> {
-    recurrence.previous.iter().chain(&recurrence.members).copied().collect()
 }

@@ -17,6 +17,13 @@ pub struct Recurrence {
     pub elementwise: bool,
 }
 
+impl Recurrence {
+    /// Values that only exist inside it: previous values and members.
+    pub fn values(&self) -> impl Iterator<Item = Value> {
+        self.previous.iter().chain(&self.members).copied()
+    }
+}
+
 /// Classes of recurrences (see the user documentation of `seqc explain`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {

@@ -1,7 +1,7 @@
 //! Sums of products whose terms share a factor.
 
 use super::rule::{Rule, operands_of, summed};
-use crate::affine::Access;
+use crate::affine::{Access, LinearAccess};
 use seqc_ir::{BinaryOp, Dim, Elem, Graph, IndexExpr, Op, ReduceOp, Stage, Ty, Value};
 
 pub(super) const RULES: &[Rule] = &[Rule {
@@ -20,6 +20,12 @@ fn param_factor_of_all_terms_is_factor_of_sum(graph: &mut Graph, v: Value) -> Op
         return None;
     }
     let factors = factors(graph, body).filter(|factors| factors.len() > 1)?;
+    let sizes = graph.ty(body).sizes();
+    let factor = |value: Value| Factor {
+        value,
+        behind: Access::whole(value, &sizes).through_views(graph, &|_| false),
+    };
+    let factors: Vec<Factor> = factors.into_iter().map(factor).collect();
     let split = (0..factors.len()).find_map(|n| Split::new(graph, &factors, n, axes))?;
     let inner = split.inner(graph);
     Some(split.outer(graph, graph.ty(v).clone(), inner))
@@ -44,6 +50,12 @@ fn factors(graph: &Graph, body: Value) -> Option<Vec<Value>> {
     Some(found)
 }
 
+/// A factor, and what it is a view of.
+struct Factor {
+    value: Value,
+    behind: LinearAccess,
+}
+
 /// A factor, and the others, which are added up first.
 struct Split {
     factor: Value,
@@ -58,31 +70,34 @@ struct Split {
 
 impl Split {
     /// Where factor `n` is a parameter that some of the last `axes` axes, which are summed, do not concern.
-    fn new(graph: &Graph, factors: &[Value], n: usize, axes: usize) -> Option<Split> {
-        let sizes = graph.ty(factors[n]).sizes();
-        let kept = sizes.len() - axes;
-        let behind = |v: Value| Access::whole(v, &sizes).through_views(graph, &|_| false);
-        let uses = |v: Value, axis: usize| sizes[axis] > 1 && behind(v).at.uses(axis);
-        if !matches!(graph.op(behind(factors[n]).value), Op::Param(_)) {
+    fn new(graph: &Graph, factors: &[Factor], n: usize, axes: usize) -> Option<Split> {
+        let factor = &factors[n];
+        if !matches!(graph.op(factor.behind.value), Op::Param(_)) {
             return None;
         }
-        let rest: Vec<Value> = (0..factors.len()).filter(|i| *i != n).map(|i| factors[i]).collect();
-        let of_rest = |axis: usize| rest.iter().any(|v| uses(*v, axis));
+        let sizes = graph.ty(factor.value).sizes();
+        let kept = sizes.len() - axes;
+        let uses = |factor: &Factor, axis: usize| sizes[axis] > 1 && factor.behind.at.uses(axis);
+        let of_rest = |axis: usize| (0..factors.len()).any(|i| i != n && uses(&factors[i], axis));
         let over: Vec<usize> = (kept..sizes.len())
-            .filter(|a| sizes[*a] > 1 && !uses(factors[n], *a))
+            .filter(|a| sizes[*a] > 1 && !uses(factor, *a))
             .collect();
         if !over.iter().any(|a| of_rest(*a)) {
             return None;
         }
+        let rest: Vec<Value> = (0..factors.len())
+            .filter(|i| *i != n)
+            .map(|i| factors[i].value)
+            .collect();
         let of_sum: Vec<usize> = (0..sizes.len()).filter(|a| !over.contains(a) && of_rest(*a)).collect();
-        let again = (0..kept).any(|a| uses(factors[n], a) && !of_rest(a));
+        let again = (0..kept).any(|a| uses(factor, a) && !of_rest(a));
         let stages = graph.stages();
         let of_load = rest.iter().filter(|v| stages[v.0 as usize] == Stage::Load).count();
         let pays = of_load < rest.len() && (again || of_load > 0);
-        pays.then(|| Split {
-            factor: factors[n],
+        pays.then_some(Split {
+            factor: factor.value,
             rest,
-            sizes: sizes.clone(),
+            sizes,
             kept,
             of_sum,
             over,

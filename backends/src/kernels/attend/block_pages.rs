@@ -159,14 +159,8 @@ impl QueryBlocks<'_> {
         let own = f.block_member(self.team);
         let (zero, parts) = (f.i64(0), f.i64(BLOCK_MEMBERS as i64));
         let Division { rows, each, blocks } = self.division(f, own);
-        let (group, number, size) = (f.udiv(item, blocks), f.urem(item, blocks), f.mul(each, parts));
-        let first = f.mul(number, size);
-        let left = f.sub(rows, first);
-        let whole = Block {
-            group,
-            first,
-            rows: f.min(left, size),
-        };
+        let size = f.mul(each, parts);
+        let whole = Block::of_item(f, item, rows, size, blocks);
         // The last block may have fewer members than parts.
         f.for_loop(zero..parts, own.members, &[], |f, part, _| {
             let part = f.add(part, own.member);
@@ -174,8 +168,8 @@ impl QueryBlocks<'_> {
             let before = f.min(before, whole.rows);
             let left = f.sub(whole.rows, before);
             let block = Block {
-                group,
-                first: f.add(first, before),
+                group: whole.group,
+                first: f.add(whole.first, before),
                 rows: f.min(left, each),
             };
             PartRows { block, whole }.call(f, RowPart::Whole, self.attend);

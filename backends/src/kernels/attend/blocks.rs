@@ -6,7 +6,7 @@ use super::{
     ticks::Chunk,
     variant::Attend,
 };
-use crate::kernel::{Team, Val};
+use crate::kernel::{Func, Team, Val};
 
 /// Pages of keys and of values.
 #[derive(Clone, Copy)]
@@ -67,6 +67,20 @@ pub(super) struct Block {
     pub(super) first: Val,
     /// Rows.
     pub(super) rows: Val,
+}
+
+impl Block {
+    /// Item `item` of a list of all blocks of all key heads, head after head, where the rows of a head are `rows`, up to `size` to a block.
+    pub(super) fn of_item(f: &mut Func, item: Val, rows: Val, size: Val, blocks: Val) -> Block {
+        let (group, number) = (f.udiv(item, blocks), f.urem(item, blocks));
+        let first = f.mul(number, size);
+        let left = f.sub(rows, first);
+        Block {
+            group,
+            first,
+            rows: f.min(left, size),
+        }
+    }
 }
 
 /// A row of queries.

@@ -187,14 +187,7 @@ impl<'a> QueryBlocks<'a> {
         let blocks = f.ceil_div(rows, size);
         let items = f.mul(blocks, groups);
         f.team_for(self.turn.cyclic(items), |f, item| {
-            let (group, number) = (f.udiv(item, blocks), f.urem(item, blocks));
-            let first = f.mul(number, size);
-            let left = f.sub(rows, first);
-            let block = Block {
-                group,
-                first,
-                rows: f.min(left, size),
-            };
+            let block = Block::of_item(f, item, rows, size, blocks);
             let (reach, low) = (self.reach(f, block), f.i64(0));
             let high = reach.count;
             self.sum_pages(f, block, PageRange { reach, low, high });

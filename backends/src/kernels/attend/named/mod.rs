@@ -57,14 +57,7 @@ impl QueryBlocks<'_> {
         let blocks = f.ceil_div(rows, size);
         let items = f.mul(blocks, groups);
         f.team_for(self.turn.cyclic(items), |f, item| {
-            let (group, number) = (f.udiv(item, blocks), f.urem(item, blocks));
-            let first = f.mul(number, size);
-            let left = f.sub(rows, first);
-            let block = Block {
-                group,
-                first,
-                rows: f.min(left, size),
-            };
+            let block = Block::of_item(f, item, rows, size, blocks);
             twice(f, |f, skip_masked| {
                 self.initialise(f, block);
                 self.add_cells(f, block, skip_masked);
