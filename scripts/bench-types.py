@@ -1,23 +1,25 @@
 """What types of weights cost: bytes in memory, and bytes that decoding reads in a second of processor time, in those of q4_0; one thread, in turns.
 
-usage: bench-types.py SEQC [ROUNDS]           prints a Markdown table; writes 400 MB into a temporary folder
+usage: bench-types.py SEQC [ROUNDS]           prints a Markdown table; writes 450 MB into a temporary folder
 
 Two gated feed-forwards of 1024 and 4096 hold 25 million random weights in each type. Memory is the peak of `generate` less what all have in common.
 
 needs: pip install numpy gguf
 """
-import os, resource, statistics, subprocess, sys, tempfile
+import json, os, resource, statistics, subprocess, sys, tempfile
 
 import gguf, numpy as np
 
 # Bytes of a block at which halves lie, which would be arbitrary numbers otherwise.
 HALVES = dict(Q4_0=[0], Q4_1=[0, 2], Q5_0=[0], Q5_1=[0, 2], Q8_0=[0], Q2_K=[80, 82], Q3_K=[108], Q4_K=[0, 2], Q5_K=[0, 2], Q6_K=[208], IQ4_NL=[0],
               IQ4_XS=[0], MXFP4=[])
+# Floats of eight bits, in safetensors with a factor for each block of 128 rows and columns, and a byte with which all others are numbers.
+FLOATS = dict(F8_E4M3=0x7e, F8_E5M2=0x7b)
 D, HIDDEN, LAYERS = 1024, 4096, 2
 MODEL = """version: 1
 model: types
 sizes: {{d: {d}, vocab: 64}}
-weights: {{file: {name}.gguf}}
+weights: {{file: {file}}}
 stack:
   - {{embed: {{vocab: vocab}}, block: none, load: {{weight: embed}}}}
   - repeat: {layers}
@@ -27,6 +29,36 @@ stack:
         load: {{gate_proj: "gate.{{i}}", up_proj: "up.{{i}}", down_proj: "down.{{i}}"}}
   - {{head: {{vocab: vocab}}, block: none, load: {{weight: head}}}}
 """
+
+
+def matrices():
+    for i in range(LAYERS):
+        for part, rows, columns in [("gate", HIDDEN, D), ("up", HIDDEN, D), ("down", D, HIDDEN)]:
+            yield f"{part}.{i}", rows, columns
+
+
+def write_model(name, file):
+    with open(name.lower() + ".yaml", "w") as out:
+        out.write(MODEL.format(d=D, file=file, layers=LAYERS, hidden=HIDDEN))
+
+
+def write_floats(name, largest, rng):
+    tensors = {end: ("F32", rng.standard_normal((64, D)).astype(np.float32)) for end in ("embed", "head")}
+    for matrix, rows, columns in matrices():
+        numbers = rng.integers(0, largest + 1, (rows, columns), dtype=np.uint8) | rng.integers(0, 2, (rows, columns), dtype=np.uint8) << 7
+        tensors[matrix] = (name, numbers)
+        tensors[matrix + "_scale_inv"] = ("F32", np.full((rows // 128, columns // 128), 1e-4, np.float32))
+    header, at = {}, 0
+    for tensor, (dtype, data) in tensors.items():
+        header[tensor] = dict(dtype=dtype, shape=data.shape, data_offsets=[at, at + data.nbytes])
+        at += data.nbytes
+    header = json.dumps(header).encode()
+    with open(name.lower() + ".safetensors", "wb") as out:
+        out.write(len(header).to_bytes(8, "little") + header)
+        for _, data in tensors.values():
+            out.write(data.tobytes())
+    write_model(name, name.lower() + ".safetensors")
+    return os.path.getsize(name.lower() + ".safetensors")
 
 
 def write(name, places, rng):
@@ -44,12 +76,11 @@ def write(name, places, rng):
 
     for end in ("embed", "head"):
         writer.add_tensor(end, rng.standard_normal((64, D)).astype(np.float32))
-    for i in range(LAYERS):
-        for part, rows, columns in [("gate", HIDDEN, D), ("up", HIDDEN, D), ("down", D, HIDDEN)]:
-            writer.add_tensor(f"{part}.{i}", matrix(rows, columns), raw_dtype=kind)
+    for tensor, rows, columns in matrices():
+        writer.add_tensor(tensor, matrix(rows, columns), raw_dtype=kind)
     writer.write_header_to_file(), writer.write_kv_data_to_file(), writer.write_tensors_to_file(), writer.close()
-    with open(name.lower() + ".yaml", "w") as file:
-        file.write(MODEL.format(d=D, name=name.lower(), layers=LAYERS, hidden=HIDDEN))
+    write_model(name, name.lower() + ".gguf")
+    return os.path.getsize(name.lower() + ".gguf")
 
 
 def quiet(*words):
@@ -76,11 +107,12 @@ def main():
         os.chdir(folder)
         rng = np.random.default_rng(1)
         sizes, peaks, rates = {}, {}, {}
-        for name, places in HALVES.items():
-            write(name, places, rng)
+        written = [(name, write(name, places, rng)) for name, places in HALVES.items()]
+        written += [(name, write_floats(name, largest, rng)) for name, largest in FLOATS.items()]
+        for name, size in written:
             name = name.lower()
             quiet(seqc, "build", name + ".yaml", "--quiet", "--target", "native", "-o", name)
-            sizes[name], peaks[name], rates[name] = os.path.getsize(name + ".gguf"), peak("./" + name), []
+            sizes[name], peaks[name], rates[name] = size, peak("./" + name), []
         for _ in range(rounds):
             for name in rates:
                 # A run to warm up and one that is measured.

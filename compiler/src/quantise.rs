@@ -40,9 +40,11 @@ pub(crate) struct Rules {
 
 /// An encoding by the name that users write.
 pub(crate) fn encoding(name: &str) -> Result<Encoding, String> {
-    let found = Encoding::named(name).filter(|encoding| encoding.is_native());
+    // Files of GGUF are written.
+    let written = || Encoding::all_native().filter(|encoding| encoding.ggml().is_some());
+    let found = written().find(|encoding| encoding.name() == name);
     found.ok_or_else(|| {
-        let known: Vec<&str> = Encoding::all_native().map(Encoding::name).collect();
+        let known: Vec<&str> = written().map(Encoding::name).collect();
         format!("there is no type `{name}` of weights; there are {}", known.join(", "))
     })
 }

@@ -41,7 +41,7 @@ fn rounding(weights: Encoding, activations: Activations) -> Option<Rounding> {
     let wanted = match weights.native()? {
         Native::Block(_) => Rounding::Int8,
         Native::Bf16 => Rounding::Bf16,
-        Native::F32 | Native::F16 => return None,
+        Native::F32 | Native::F16 | Native::Float8(_) => return None,
     };
     activations.has(wanted).then_some(wanted)
 }

@@ -79,16 +79,27 @@ impl<'a> Scales<'a> {
         self.bytes
     }
 
+    /// Whether so many numbers that lie beside each other, from a multiple of that on, have one factor.
+    pub(crate) fn are_common_to(&self, count: usize) -> bool {
+        let [_, columns] = self.grid.block;
+        self.grid.columns == 1 || columns.is_multiple_of(count)
+    }
+
+    /// The factors of a row, one after another, and how many numbers have the same.
+    pub(crate) fn of_row(&self, row: usize) -> (Vec<f32>, usize) {
+        let row = self.first + row;
+        let line = row / self.grid.height * self.grid.rows + row % self.grid.height / self.grid.block[0];
+        let each = self.grid.columns * self.encoding.block_bytes();
+        let mut factors = Vec::with_capacity(self.grid.columns);
+        self.encoding.decode(&self.bytes[line * each..][..each], &mut factors);
+        (factors, self.grid.block[1])
+    }
+
     /// Multiplies whole rows of numbers, of `width` each, from row `from` on.
     pub(crate) fn multiply(&self, numbers: &mut [f32], width: usize, from: usize) {
-        let mut factors = Vec::new();
         for (row, numbers) in numbers.chunks_exact_mut(width.max(1)).enumerate() {
-            let row = self.first + from + row;
-            let line = row / self.grid.height * self.grid.rows + row % self.grid.height / self.grid.block[0];
-            let each = self.grid.columns * self.encoding.block_bytes();
-            factors.clear();
-            self.encoding.decode(&self.bytes[line * each..][..each], &mut factors);
-            for (numbers, factor) in numbers.chunks_mut(self.grid.block[1]).zip(&factors) {
+            let (factors, common) = self.of_row(from + row);
+            for (numbers, factor) in numbers.chunks_mut(common).zip(&factors) {
                 numbers.iter_mut().for_each(|number| *number *= factor);
             }
         }

@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     scales::Scales,
 };
-use seqc_formats::Encoding;
+use seqc_formats::{Encoding, Float8, Native, Use};
 use std::borrow::Cow;
 
 /// Numbers that are converted at a time, or one row.
@@ -30,6 +30,15 @@ pub struct TensorRef<'a> {
     pub transposed: bool,
 }
 
+/// How the numbers of a tensor are put into blocks.
+#[derive(Clone, Copy)]
+struct Regrouped {
+    encoding: Encoding,
+    kind: Float8,
+    /// Numbers of a row.
+    width: usize,
+}
+
 impl<'a> TensorRef<'a> {
     /// Number of elements.
     pub fn len(&self) -> usize {
@@ -42,26 +51,48 @@ impl<'a> TensorRef<'a> {
         self.len() == 0
     }
 
-    /// How a copy by rows is stored: as the tensor, unless it is transposed and its blocks would be torn apart.
+    /// How a copy by rows is stored: as the tensor, unless its numbers are put into blocks, or it is transposed and its blocks would be torn apart.
     pub fn copied_encoding(&self) -> Encoding {
-        if self.transposed && self.encoding.block() > 1 {
-            Encoding::F32
-        } else {
-            self.encoding
+        match self.regrouped() {
+            Some(regrouped) => regrouped.encoding,
+            None if self.transposed && self.encoding.block() > 1 => Encoding::F32,
+            None => self.encoding,
         }
     }
 
-    /// The bytes, by rows of `shape`, of a tensor whose blocks are single elements or that is not transposed.
+    /// The blocks that a copy has, where the tensor has none; `None` where it stays as it is, or rows are not whole blocks of one factor each.
+    fn regrouped(&self) -> Option<Regrouped> {
+        let Use::Regrouped(encoding) = self.encoding.usage() else {
+            return None;
+        };
+        let Some(Native::Float8(kind)) = encoding.native() else {
+            return None;
+        };
+        let width = *self.shape.last()?;
+        let are_whole = width > 0 && width.is_multiple_of(encoding.block()) && !self.transposed;
+        let fit = self.scales.is_none_or(|scales| scales.are_common_to(encoding.block()));
+        (are_whole && fit).then_some(Regrouped { encoding, kind, width })
+    }
+
+    /// The bytes, by rows of `shape`, of a copy of a tensor whose blocks are single elements or that is not transposed.
     pub fn stored(&self) -> Cow<'_, [u8]> {
-        match self.transposed {
-            true => Cow::Owned(self.exchanged(self.bytes, self.encoding.block_bytes())),
-            false => self.blocks(0, usize::MAX),
+        if self.transposed {
+            return Cow::Owned(self.exchanged(self.bytes, self.encoding.block_bytes()));
         }
+        if self.regrouped().is_none() {
+            return self.blocks(0, usize::MAX);
+        }
+        let mut all = Vec::with_capacity(self.stored_bytes());
+        self.each_stored(|bytes| all.extend_from_slice(bytes));
+        Cow::Owned(all)
     }
 
     /// The number of bytes of [`TensorRef::stored`].
     pub fn stored_bytes(&self) -> usize {
-        self.bytes.len() + self.exponents.map_or(0, <[u8]>::len)
+        match self.regrouped() {
+            Some(Regrouped { encoding, .. }) => self.bytes.len() / encoding.block() * encoding.block_bytes(),
+            None => self.bytes.len() + self.exponents.map_or(0, <[u8]>::len),
+        }
     }
 
     /// [`TensorRef::stored`] in pieces, one after another.
@@ -69,15 +100,41 @@ impl<'a> TensorRef<'a> {
         if self.transposed {
             return take(&self.stored());
         }
-        let count = self.stored_bytes() / self.encoding.block_bytes();
-        (0..count)
+        if let Some(regrouped) = self.regrouped() {
+            return self.each_regrouped(regrouped, take);
+        }
+        (0..self.count())
             .step_by(PIECE)
             .for_each(|from| take(&self.blocks(from, from + PIECE)));
     }
 
-    /// Whether the bytes lie in the file as they are stored.
+    /// The same of blocks that are put together, some rows at a time.
+    fn each_regrouped(&self, regrouped: Regrouped, mut take: impl FnMut(&[u8])) {
+        let Regrouped { encoding, kind, width } = regrouped;
+        let rows = (PIECE / width).max(1);
+        let mut blocks = Vec::new();
+        for (row, numbers) in self.bytes.chunks_exact(width).enumerate() {
+            let (factors, common) = self.scales.map_or((vec![1.0], width), |scales| scales.of_row(row));
+            for (n, numbers) in numbers.chunks_exact(encoding.block()).enumerate() {
+                let factor = factors.get(n * encoding.block() / common);
+                kind.put_block(factor.copied().unwrap_or(f32::NAN), numbers, &mut blocks);
+            }
+            if (row + 1).is_multiple_of(rows) {
+                take(&blocks);
+                blocks.clear();
+            }
+        }
+        take(&blocks);
+    }
+
+    /// Whether the bytes lie in the file as a copy has them.
     pub fn in_place(&self) -> bool {
-        !self.transposed && self.exponents.is_none()
+        !self.transposed && self.exponents.is_none() && self.regrouped().is_none()
+    }
+
+    /// Blocks of the file.
+    fn count(&self) -> usize {
+        (self.bytes.len() + self.exponents.map_or(0, <[u8]>::len)) / self.encoding.block_bytes()
     }
 
     /// Bytes and exponents of the blocks from `from` to before `to`; `None` where they are not all there.
@@ -93,9 +150,9 @@ impl<'a> TensorRef<'a> {
         }
     }
 
-    /// The stored blocks from `from` to before `to`, as far as there are.
+    /// The blocks of the file from `from` to before `to`, as far as there are.
     fn blocks(&self, from: usize, to: usize) -> Cow<'_, [u8]> {
-        let count = self.stored_bytes() / self.encoding.block_bytes();
+        let count = self.count();
         match self.part(from.min(count), to.min(count)) {
             Some((bytes, None)) => Cow::Borrowed(bytes),
             Some((bytes, Some(exponents))) => Cow::Owned(joined(bytes, exponents)),
@@ -184,8 +241,8 @@ impl<'a> TensorRef<'a> {
         };
         let mut numbers = Vec::new();
         let each = self.encoding.block_bytes();
-        let (count, size) = (self.stored_bytes() / each, (row / each).max(1).saturating_mul(rows));
-        for (piece, from) in (0..count).step_by(size).enumerate() {
+        let size = (row / each).max(1).saturating_mul(rows);
+        for (piece, from) in (0..self.count()).step_by(size).enumerate() {
             numbers.clear();
             if !self
                 .encoding

@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use seqc_checkpoint::Checkpoint;
+use seqc_formats::Encoding;
 
 /// A file of this test.
 fn file(name: &str, tensors: &[(&str, &str, &[usize], Vec<u8>)]) -> PathBuf {
@@ -103,5 +104,53 @@ fn what_does_not_fit_stays_a_tensor_of_its_own() {
         assert!(checkpoint.get("w_scale_inv").is_some(), "{name}");
         assert_eq!(checkpoint.companions(checkpoint.names()), ["w_scale_inv"], "{name}");
         fs::remove_file(path).expect("removed");
+    }
+}
+
+/// What a copy of such a tensor holds, as its encoding decodes it.
+fn copied(name: &str, shape: &[usize], factors: Factors<'_>, reference: &str) -> (Encoding, Vec<f32>) {
+    let numbers = (0..shape.iter().product::<usize>()).map(|n| (n * 7 % 127) as u8 | (n % 2 << 7) as u8);
+    let scales = ("w_scale_inv", "F32", factors.shape, reals(factors.values));
+    let path = file(name, &[("w", "F8_E4M3", shape, numbers.collect()), scales]);
+    let checkpoint = Checkpoint::open(&path).expect("a checkpoint");
+    let tensor = checkpoint.get(reference).expect("a tensor");
+    let (mut bytes, mut found) = (Vec::new(), Vec::new());
+    tensor.each_stored(|piece| bytes.extend_from_slice(piece));
+    assert_eq!((bytes.len(), &bytes[..]), (tensor.stored_bytes(), &tensor.stored()[..]));
+    if tensor.copied_encoding().block() > 1 {
+        assert!(tensor.copied_encoding().decode(&bytes, &mut found) && !tensor.in_place());
+        assert_eq!(found, tensor.to_f32().expect("numbers"), "{name}");
+    }
+    fs::remove_file(path).expect("removed");
+    (tensor.copied_encoding(), found)
+}
+
+#[test]
+fn copies_have_blocks_with_the_factor_of_their_place() {
+    let blocks = factors(&[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let (encoding, whole) = copied("copied", &[130, 288], blocks, "w");
+    assert_eq!((encoding.name(), whole.len()), ("f8_e4m3_32", 130 * 288));
+    let (_, rows) = copied("copied-rows", &[130, 288], blocks, "w|rows 127..130");
+    assert_eq!(rows, whole[127 * 288..]);
+    // Many pieces.
+    copied("copied-large", &[640, 256], factors(&[5, 2], &[0.5; 10]), "w");
+    copied("copied-each", &[3, 64], factors(&[3, 1], &[1.0, 2.0, 3.0]), "w");
+    copied(
+        "copied-stack",
+        &[3, 1, 32],
+        factors(&[3, 1, 1], &[1.0, 2.0, 3.0]),
+        "w|rows 1..3",
+    );
+}
+
+#[test]
+fn rows_that_are_no_whole_blocks_stay_numbers() {
+    for (name, shape, values, reference) in [
+        ("narrow", [2, 33], &[1.0][..], "w"),
+        ("turned", [32, 64], &[1.0], "w|transpose"),
+        ("columns", [2, 64], &[1.0; 64], "w"),
+    ] {
+        let (encoding, _) = copied(name, &shape, factors(&[1, values.len()], values), reference);
+        assert_eq!(encoding.name(), "f8_e4m3", "{name}");
     }
 }

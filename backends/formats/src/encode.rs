@@ -28,6 +28,7 @@ impl Encoding {
             Native::F32 => Some(numbers.iter().flat_map(|x| x.to_le_bytes()).collect()),
             Native::F16 => Some(each(nearest_f16)),
             Native::Bf16 => Some(each(bfloat16::nearest_bf16)),
+            Native::Float8(_) => None,
             Native::Block(block) => {
                 let mut bytes = Vec::with_capacity(numbers.len() / self.block() * self.block_bytes());
                 for (n, numbers) in numbers.chunks_exact(self.block()).enumerate() {
@@ -194,6 +195,11 @@ mod tests {
         (0..count).map(|_| (0..8).map(|_| next()).sum::<f32>() * 0.03).collect()
     }
 
+    /// The encodings that numbers are written in.
+    fn written() -> impl Iterator<Item = Encoding> {
+        Encoding::all_native().filter(|encoding| encoding.encode(&[]).is_some())
+    }
+
     /// Root of the mean squared error over that of the numbers.
     fn error(encoding: Encoding, numbers: &[f32]) -> f64 {
         let bytes = encoding.encode(numbers).expect("an encoding that is written");
@@ -230,7 +236,7 @@ mod tests {
             ("q3_k", 0.17),
             ("q2_k", 0.33),
         ];
-        assert_eq!(most.len(), Encoding::all_native().count());
+        assert_eq!(most.len(), written().count());
         for (name, most) in most {
             let encoding = Encoding::named(name).expect("a name");
             for seed in 1..4 {
@@ -244,7 +250,7 @@ mod tests {
     fn errors_move_to_where_they_count_little() {
         let numbers = numbers(2048, 5);
         let importance: Vec<f32> = (0..512).map(|i| if i % 7 == 0 { 100.0 } else { 0.01 }).collect();
-        for encoding in Encoding::all_native().filter(|encoding| encoding.block() > 1) {
+        for encoding in written().filter(|encoding| encoding.block() > 1) {
             let counted = |bytes: Option<Vec<u8>>| {
                 let mut decoded = Vec::new();
                 assert!(encoding.decode(&bytes.expect("bytes"), &mut decoded));
@@ -273,7 +279,7 @@ mod tests {
 
     #[test]
     fn blocks_of_equal_numbers_zeros_and_extremes_are_encoded() {
-        for encoding in Encoding::all_native() {
+        for encoding in written() {
             assert_eq!(error(encoding, &[0.0; 256]), 0.0, "{encoding}");
             assert!(error(encoding, &[-0.75; 256]) < 2e-2, "{encoding}");
             let mut one = [0.0; 256];

@@ -70,6 +70,8 @@ encodings! {
     Q6_K: q6_k::FACTS, "256 weights in 210 bytes: sixteen groups of 6-bit weights with 8-bit scales.";
     Iq4_Nl: iq4_nl::FACTS, "32 weights in 18 bytes: f16 `d`, nibbles that name one of 16 levels; `w = d * level`.";
     Iq4_Xs: iq4_xs::FACTS, "256 weights in 136 bytes: eight groups of the levels of `Iq4_Nl` with 6-bit scales.";
+    F8_E4M3_32: f8_e4m3::BLOCKS, "32 weights in 36 bytes: f32 `d`, floats of eight bits; `w = d * q`. How programs hold `F8_E4M3`.";
+    F8_E5M2_32: f8_e5m2::BLOCKS, "32 weights in 36 bytes: f32 `d`, floats of eight bits; `w = d * q`. How programs hold `F8_E5M2`.";
     Mxfp4: mxfp4::FACTS, "32 weights in 17 bytes: a power of two, and floats of four bits.";
 }
 
@@ -120,8 +122,18 @@ impl Encoding {
     pub fn native(self) -> Option<Native> {
         match self.usage() {
             Use::Native(native) => Some(native),
-            Use::Converted | Use::Integers | Use::Listed => None,
+            Use::Regrouped(_) | Use::Converted | Use::Integers | Use::Listed => None,
         }
+    }
+
+    /// The encoding in which programs hold weights of this one, with rows of so many.
+    pub fn held(self, row: usize) -> Encoding {
+        let held = match self.usage() {
+            Use::Native(_) => self,
+            Use::Regrouped(held) => held,
+            Use::Converted | Use::Integers | Use::Listed => Encoding::F32,
+        };
+        held.row_bytes(row).map_or(Encoding::F32, |_| held)
     }
 
     /// Whether generated code reads weights of this encoding as they are stored.
@@ -132,7 +144,7 @@ impl Encoding {
     /// Whether a tensor of this encoding can be a weight.
     pub fn is_weight(self) -> bool {
         match self.usage() {
-            Use::Native(_) | Use::Converted => true,
+            Use::Native(_) | Use::Regrouped(_) | Use::Converted => true,
             Use::Integers | Use::Listed => false,
         }
     }
@@ -179,14 +191,16 @@ impl Encoding {
 
     /// The names of the encodings that weights can have, for messages.
     pub fn readable() -> String {
-        let readable = Encoding::ALL.iter().filter(|encoding| encoding.is_weight());
+        let is_in_files = |encoding: &Encoding| encoding.ggml().is_some() || encoding.safetensors().is_some();
+        let is_readable = |encoding: &&Encoding| encoding.is_weight() && is_in_files(encoding);
+        let readable = Encoding::ALL.iter().filter(is_readable);
         readable.map(|encoding| encoding.name()).collect::<Vec<_>>().join(", ")
     }
 
     /// Why a tensor of this encoding is no weight; `None` where it can be one.
     pub fn refusal(self) -> Option<String> {
         let why = match self.usage() {
-            Use::Native(_) | Use::Converted => return None,
+            Use::Native(_) | Use::Regrouped(_) | Use::Converted => return None,
             Use::Integers => "integers, which are not weights",
             Use::Listed => "which cannot be read",
         };

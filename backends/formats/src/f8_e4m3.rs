@@ -1,19 +1,20 @@
 //! `f8_e4m3`: a sign, four bits of exponent, three of mantissa; no infinities, and NaN where all other bits are 1 (Micikevicius et al. 2022,
 //! arXiv:2209.05433, section 3). Checkpoints that are stored so mostly have scales of blocks in tensors of their own.
 
-use crate::facts::{Facts, Use};
-
-pub(crate) const FACTS: Facts = Facts {
-    name: "f8_e4m3",
-    usage: Use::Converted,
-    block: 1,
-    block_bytes: 1,
-    ggml: None,
-    safetensors: Some("F8_E4M3"),
-    decode: Some(|bytes, out| out.extend(bytes.iter().map(|byte| number(*byte)))),
+use crate::{
+    Encoding,
+    facts::Facts,
+    float8::{self, Float8},
 };
 
-fn number(byte: u8) -> f32 {
+pub(crate) const FACTS: Facts = float8::alone("f8_e4m3", "F8_E4M3", Encoding::F8_E4M3_32, |bytes, out| {
+    out.extend(bytes.iter().map(|byte| number(*byte)));
+});
+
+/// Of blocks.
+pub(crate) const BLOCKS: Facts = float8::blocks("f8_e4m3_32", Float8::E4m3);
+
+pub(crate) fn number(byte: u8) -> f32 {
     let (exponent, mantissa) = (byte >> 3 & 15, f32::from(byte & 7));
     let size = match exponent {
         _ if byte & 0x7f == 0x7f => f32::NAN,

@@ -1,19 +1,22 @@
 //! `f8_e5m2`: the upper half of a binary16: a sign, five bits of exponent, two of mantissa (Micikevicius et al. 2022, arXiv:2209.05433, section 3).
 
 use crate::{
-    facts::{Facts, Use},
+    Encoding,
+    facts::Facts,
+    float8::{self, Float8},
     half::from_f16,
 };
 
-pub(crate) const FACTS: Facts = Facts {
-    name: "f8_e5m2",
-    usage: Use::Converted,
-    block: 1,
-    block_bytes: 1,
-    ggml: None,
-    safetensors: Some("F8_E5M2"),
-    decode: Some(|bytes, out| out.extend(bytes.iter().map(|byte| from_f16(u16::from(*byte) << 8)))),
-};
+pub(crate) const FACTS: Facts = float8::alone("f8_e5m2", "F8_E5M2", Encoding::F8_E5M2_32, |bytes, out| {
+    out.extend(bytes.iter().map(|byte| number(*byte)));
+});
+
+/// Of blocks.
+pub(crate) const BLOCKS: Facts = float8::blocks("f8_e5m2_32", Float8::E5m2);
+
+pub(crate) fn number(byte: u8) -> f32 {
+    from_f16(u16::from(byte) << 8)
+}
 
 #[cfg(test)]
 mod tests {

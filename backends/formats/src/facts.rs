@@ -1,12 +1,14 @@
 //! What is said of an encoding: its name, its blocks, its numbers in files, how it is decoded and what it is good for.
 
-use crate::{block::Block, native::Native};
+use crate::{block::Block, encoding::Encoding, native::Native};
 
 /// What a tensor of an encoding can be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     /// Weights that generated code reads as they are stored.
     Native(Native),
+    /// Weights that are put into blocks of another encoding when they are loaded, where their rows are whole blocks; otherwise they are converted.
+    Regrouped(Encoding),
     /// Weights that are converted to f32 when they are loaded.
     Converted,
     /// Whole numbers: token ids and positions. Never weights: without the scales that lie elsewhere they are not the

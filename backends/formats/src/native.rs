@@ -1,6 +1,6 @@
 //! The encodings that generated code reads as they are stored.
 
-use crate::block::Block;
+use crate::{block::Block, float8::Float8};
 
 /// How an encoding that generated code reads as it is stored has its numbers. Kernels have a layout, and programs random weights,
 /// for these only.
@@ -12,6 +12,8 @@ pub enum Native {
     F16,
     /// [`Encoding::Bf16`](crate::Encoding::Bf16)
     Bf16,
-    /// In blocks.
+    /// Integers in blocks.
     Block(&'static Block),
+    /// Floats of eight bits in blocks.
+    Float8(Float8),
 }

@@ -8,7 +8,7 @@ use std::{
 use seqc_abi::{Descriptor, ParamSlot};
 
 use seqc_checkpoint::{Checkpoint, Source, TensorRef, base, unquantised};
-use seqc_formats::{Block, Encoding, Native, nearest_f16, to_bf16, to_f16};
+use seqc_formats::{Block, Encoding, Float8, Native, nearest_f16, to_bf16, to_f16};
 
 use crate::{Error, Result, fingerprint, memory::Region, seen::Seen};
 
@@ -185,9 +185,7 @@ impl Filler {
 
     fn place(&mut self, checkpoint: &Checkpoint, slot: &ParamSlot) -> std::result::Result<u64, Problem> {
         let tensors = find(checkpoint, slot).map_err(Problem::Wrong)?;
-        let as_stored = tensors
-            .iter()
-            .all(|tensor| tensor.encoding == slot.encoding && tensor.copied_encoding() == slot.encoding);
+        let as_stored = tensors.iter().all(|tensor| tensor.copied_encoding() == slot.encoding);
         let in_place = as_stored && !Seen::COPIES && tensors.iter().all(TensorRef::in_place);
         if let ([tensor], true) = (&tensors[..], in_place) {
             return Ok(tensor.bytes.as_ptr() as u64);
@@ -390,6 +388,21 @@ fn random_bytes(bytes: &mut [u8], slot: &ParamSlot, seed: u64) -> Result<()> {
         Native::F32 => fill(bytes, || (reach * mix.signed()).to_le_bytes()),
         Native::F16 => fill(bytes, || to_f16(reach * mix.signed()).to_le_bytes()),
         Native::Bf16 => fill(bytes, || to_bf16(reach * mix.signed()).to_le_bytes()),
+        Native::Float8(kind) => {
+            let scale = 2.0 * reach / kind.largest();
+            let mut number = || loop {
+                let byte = mix.next() as u8;
+                if kind.number(byte).is_finite() {
+                    return byte;
+                }
+            };
+            let mut blocks = bytes.chunks_exact_mut(Float8::BLOCK_BYTES);
+            for block in &mut blocks {
+                let (first, numbers) = block.split_at_mut(Float8::SCALE_BYTES);
+                first.copy_from_slice(&scale.to_le_bytes());
+                numbers.iter_mut().for_each(|byte| *byte = number());
+            }
+        }
         Native::Block(block) => {
             for bytes in bytes.chunks_exact_mut(slot.encoding.block_bytes()) {
                 fill(bytes, || [mix.next() as u8]);

@@ -1,15 +1,17 @@
 //! How generated code reads each encoding: the one place where kernels tell encodings apart.
 
 use crate::kernel::Scalar;
-use seqc_formats::{self as formats, Encoding, Groups, Native, Unit};
+use seqc_formats::{self as formats, Encoding, Float8, Groups, Native, Unit};
 
 /// Where the numbers of an encoding are in its bytes.
 #[derive(Clone, Copy)]
 pub(super) enum Layout {
     /// Each number by itself.
     Plain(Plain),
-    /// In blocks.
+    /// Integers in blocks.
     Blocks(Blocks),
+    /// Floats of eight bits in blocks of one strip.
+    Float8(Float8),
 }
 
 /// How blocks are read: a strip of [`STRIP`] numbers at a time.
@@ -110,6 +112,7 @@ pub(super) fn layout(encoding: Encoding) -> Layout {
         Native::F32 => Layout::Plain(Plain::F32),
         Native::F16 => Layout::Plain(Plain::F16),
         Native::Bf16 => Layout::Plain(Plain::Bf16),
+        Native::Float8(kind) => Layout::Float8(kind),
         Native::Block(block) => Layout::Blocks(match block.groups {
             None => Blocks::Short(short(block)),
             Some(groups) => Blocks::Grouped(Grouped {
@@ -142,13 +145,13 @@ fn short(block: &'static formats::Block) -> Block {
 #[cfg(test)]
 mod tests {
     use super::{Blocks, Layout, STRIP, layout};
-    use seqc_formats::{Bits, Encoding, Native};
+    use seqc_formats::{Bits, Encoding, Float8, Native};
 
     #[test]
     fn the_bits_of_every_block_are_in_its_bytes() {
         for encoding in Encoding::all_native() {
             let Some(Native::Block(block)) = encoding.native() else {
-                assert_eq!(encoding.block(), 1);
+                assert!([1, Float8::LENGTH].contains(&encoding.block()));
                 continue;
             };
             assert!(encoding.block().is_multiple_of(STRIP as usize), "{encoding}");

@@ -9,6 +9,7 @@ mod block_rows;
 mod copy;
 mod dequant;
 pub(crate) mod finite;
+mod float8;
 mod gemm;
 mod gemv;
 mod group_scales;

@@ -92,13 +92,3 @@ pub(super) fn block_bytes(f: &mut Func, ptr: Val, lanes: u32) -> Vec<Val> {
     };
     (0..32).step_by(lanes as usize).map(integers).collect()
 }
-
-/// [`block_vectors`] where `exists`, zeros elsewhere.
-pub(super) fn block_or_zero(f: &mut Func, target: &TargetInfo, block: Block, ptr: Val, exists: Val) -> Vec<Val> {
-    let lanes = target.machine.lanes;
-    f.if_else(
-        exists,
-        |f| block_vectors(f, target, block, ptr),
-        |f| vec![f.zero(Ty::V(lanes, Scalar::F32)); 32 / lanes as usize],
-    )
-}

@@ -2,15 +2,16 @@
 
 use super::{
     block_rows::BlockRows,
+    float8,
     layout::{Block, Blocks, Grouped, Layout, Plain, STRIP, layout},
-    short_blocks::{block_or_zero, block_vectors},
+    short_blocks::block_vectors,
     unpack::Unpacked,
 };
 use crate::{
-    kernel::{Cmp, Func, Scalar, Val},
+    kernel::{Cmp, Func, Scalar, Ty, Val},
     targets::TargetInfo,
 };
-use seqc_formats::Encoding;
+use seqc_formats::{Encoding, Float8};
 
 /// How weights are read.
 pub(super) enum Weights<'m> {
@@ -26,6 +27,10 @@ impl Weights<'_> {
         match layout(encoding) {
             Layout::Plain(plain) => Weights::Plain(plain),
             Layout::Blocks(layout) => Weights::Blocks(Box::new(Strips::new(f, target, layout, rows))),
+            Layout::Float8(kind) => Weights::Blocks(Box::new(Strips {
+                target,
+                source: Source::Float8(kind),
+            })),
         }
     }
 }
@@ -39,6 +44,7 @@ pub(super) struct Strips<'m> {
 enum Source {
     Short(Block),
     Grouped(Grouped, Unpacked),
+    Float8(Float8),
 }
 
 impl Strips<'_> {
@@ -62,7 +68,12 @@ impl Strips<'_> {
         let zero = f.i64(0);
         match &self.source {
             Source::Short(block) => {
-                let weights = self.blocks(f, *block, rows);
+                let weights = self.blocks(f, rows, |f, ptr| block_vectors(f, self.target, *block, ptr));
+                body(f, zero, &weights, init)
+            }
+            Source::Float8(kind) => {
+                let lanes = self.target.machine.lanes;
+                let weights = self.blocks(f, rows, |f, ptr| float8::weights(f, *kind, ptr, lanes));
                 body(f, zero, &weights, init)
             }
             Source::Grouped(grouped, unpacked) => {
@@ -76,8 +87,9 @@ impl Strips<'_> {
         }
     }
 
-    /// The weights of a block of each row.
-    fn blocks(&self, f: &mut Func, block: Block, rows: &BlockRows) -> Vec<Vec<Val>> {
+    /// The weights of a block of each row, which `read` reads; zeros of rows that do not exist.
+    fn blocks(&self, f: &mut Func, rows: &BlockRows, read: impl Fn(&mut Func, Val) -> Vec<Val>) -> Vec<Vec<Val>> {
+        let lanes = self.target.machine.lanes;
         let mut ptr = rows.first;
         let mut weights = Vec::new();
         for r in 0..rows.count {
@@ -85,11 +97,15 @@ impl Strips<'_> {
                 ptr = f.gep(ptr, rows.stride, Scalar::I8);
             }
             weights.push(match rows.valid {
-                None => block_vectors(f, self.target, block, ptr),
+                None => read(f, ptr),
                 Some(valid) => {
                     let r = f.i64(i64::from(r));
                     let exists = f.cmp(Cmp::Lt, r, valid);
-                    block_or_zero(f, self.target, block, ptr, exists)
+                    f.if_else(
+                        exists,
+                        |f| read(f, ptr),
+                        |f| vec![f.zero(Ty::V(lanes, Scalar::F32)); (STRIP / lanes) as usize],
+                    )
                 }
             });
         }

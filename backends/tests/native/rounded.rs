@@ -19,7 +19,7 @@ pub(crate) fn rounding(encoding: Encoding) -> Option<Rounding> {
     match encoding.native()? {
         Native::Block(_) => Some(Rounding::Int8),
         Native::Bf16 => Some(Rounding::Bf16),
-        Native::F32 | Native::F16 => None,
+        Native::F32 | Native::F16 | Native::Float8(_) => None,
     }
 }
 

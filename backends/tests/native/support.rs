@@ -7,7 +7,7 @@ use seqc_backends::{
     link,
     mlir::{Emit, Target, compile},
 };
-use seqc_formats::{Encoding, Native, Unit, to_bf16};
+use seqc_formats::{Encoding, Float8, Native, Unit, to_bf16};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -176,8 +176,17 @@ pub(crate) fn weights(encoding: Encoding, rows: usize, k: usize, random: &mut Ra
 fn block(encoding: Encoding, random: &mut Random, bytes: &mut Vec<u8>) {
     let start = bytes.len();
     bytes.extend((0..encoding.block_bytes()).map(|_| random.bits() as u8));
-    let Some(Native::Block(block)) = encoding.native() else {
-        panic!("{encoding} has no blocks")
+    let block = match encoding.native() {
+        Some(Native::Block(block)) => block,
+        Some(Native::Float8(kind)) => {
+            let scale = random.float() / kind.largest();
+            bytes[start..][..Float8::SCALE_BYTES].copy_from_slice(&scale.to_le_bytes());
+            let numbers = &mut bytes[start + Float8::SCALE_BYTES..];
+            let missing = numbers.iter_mut().filter(|byte| !kind.number(**byte).is_finite());
+            missing.for_each(|byte| *byte = 0);
+            return;
+        }
+        _ => panic!("{encoding} has no blocks"),
     };
     for at in [Some(block.scale), block.minimum].into_iter().flatten() {
         match block.unit {

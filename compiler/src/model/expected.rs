@@ -37,10 +37,6 @@ impl Expected {
             .as_ref()
             .filter(is_other)
             .map_or(self.most, |other| other.encoding);
-        let row = sizes.last().copied().unwrap_or(1);
-        match stored.is_native() && stored.row_bytes(row).is_some() {
-            true => stored,
-            false => Encoding::F32,
-        }
+        stored.held(sizes.last().copied().unwrap_or(1))
     }
 }

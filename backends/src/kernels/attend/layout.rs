@@ -146,7 +146,7 @@ impl Attend {
     pub(super) fn stored(&self) -> Plain {
         match layout(self.spec.stored) {
             Layout::Plain(plain) => plain,
-            Layout::Blocks(_) => unreachable!("a cache holds numbers by themselves (law 11)"),
+            Layout::Blocks(_) | Layout::Float8(_) => unreachable!("a cache holds numbers by themselves (law 11)"),
         }
     }
 

@@ -3,6 +3,7 @@
 mod blocks;
 mod dot;
 mod fixed;
+mod float8;
 mod groups;
 mod inputs;
 mod ordered;
@@ -23,7 +24,7 @@ use crate::{
     kernel::{Func, Module, Scalar, Ty, Val},
     targets::TargetInfo,
 };
-use seqc_formats::Encoding;
+use seqc_formats::{Encoding, Float8};
 use seqc_passes::machine::Machine;
 
 /// Name of the function that [`gemv`] adds.
@@ -55,7 +56,7 @@ pub fn gemv(module: &mut Module, target: &TargetInfo, encoding: Encoding, form: 
     let machine = &target.machine;
     let count = match layout(encoding) {
         Layout::Plain(_) => machine.matrix_vector.plain_rows,
-        Layout::Blocks(_) => machine.matrix_vector.block_rows,
+        Layout::Blocks(_) | Layout::Float8(_) => machine.matrix_vector.block_rows,
     };
     let ahead = bytes_ahead(&mut f, machine, stride, count);
     let shape = Shape {
@@ -71,6 +72,7 @@ pub fn gemv(module: &mut Module, target: &TargetInfo, encoding: Encoding, form: 
     };
     let kernel = match layout(encoding) {
         Layout::Plain(plain) => Kernel::Plain(plain),
+        Layout::Float8(kind) => Kernel::Float8(kind),
         Layout::Blocks(Blocks::Short(block)) => Kernel::Blocks(blocks::Blocks::new(&mut f, &shape, block, count)),
         Layout::Blocks(Blocks::Grouped(grouped)) => Kernel::Groups(groups::Groups::new(&mut f, &shape, grouped, count)),
     };
@@ -121,6 +123,7 @@ enum Kernel {
     Plain(Plain),
     Blocks(blocks::Blocks),
     Groups(groups::Groups),
+    Float8(Float8),
 }
 
 impl Kernel {
@@ -132,6 +135,7 @@ impl Kernel {
             Kernel::Plain(plain) => (plain::row_sums(f, shape, *plain, &rows), None),
             Kernel::Blocks(blocks) => blocks.row_sums(f, shape, &rows),
             Kernel::Groups(groups) => (groups.row_sums(f, shape, &rows), None),
+            Kernel::Float8(kind) => (float8::row_sums(f, shape, *kind, &rows), None),
         }
     }
 }

@@ -53,6 +53,8 @@ impl Parts {
         match layout(encoding) {
             Layout::Plain(plain) => Parts::of_plain(plain),
             Layout::Blocks(_) => Parts::of_bits(Parts::bits_of_blocks(encoding)),
+            // An f32 times a few bits.
+            Layout::Float8(_) => Parts::of_bits(f32::MANTISSA_DIGITS),
         }
     }
 
