@@ -6,7 +6,7 @@ use crate::{
     package::{self, Kind},
     request::{Emit, Failure, Request},
 };
-use seqc_abi::{Descriptor, Family, Level};
+use seqc_abi::{Descriptor, Family, Level, Products};
 use seqc_backends::{
     code::{self, Form, Text},
     link::{self, Runtime},
@@ -15,7 +15,8 @@ use seqc_backends::{
     targets,
 };
 use seqc_checkpoint::{Bundle, output, output::Output};
-use seqc_ir::{Graph, Model, Op};
+use seqc_formats::{Encoding, Native};
+use seqc_ir::{Graph, Model, Op, Rounding};
 use seqc_passes::{plan::Settings, planned::PlannedModel};
 use sha2::{Digest, Sha256};
 use std::{
@@ -53,15 +54,27 @@ pub fn manifest(planned: &PlannedModel<'_>) -> Vec<Entry> {
 
 /// The levels of a family that code for a model differs on.
 pub(crate) fn levels(canonical: &Model, family: Family) -> impl Iterator<Item = Level> {
-    let graphs = canonical.kinds.iter().map(|kind| &kind.graph);
-    let rounds = |graph: &Graph| {
-        graph
-            .live_order()
-            .into_iter()
-            .any(|v| matches!(graph.op(v), Op::RoundRow(_)))
+    family
+        .levels()
+        .filter(|level| level.adds().is_none_or(|products| has(canonical, *level, products)))
+}
+
+/// Whether a model has products that a level adds: of rounded activations, or of weights whose integers single tokens are multiplied with.
+fn has(canonical: &Model, level: Level, products: Products) -> bool {
+    let rounds = |to: Rounding| {
+        let is_such = |graph: &Graph| graph.live_order().into_iter().any(|v| *graph.op(v) == Op::RoundRow(to));
+        canonical.kinds.iter().any(|kind| is_such(&kind.graph))
     };
-    let rounds = graphs.into_iter().any(rounds);
-    family.levels().filter(move |level| rounds || !level.is_for_rounded())
+    let fixed_point = targets::target(level).micro_kernels.fixed_point;
+    let mut encodings = canonical.kinds.iter().flat_map(|kind| &kind.encodings);
+    match products {
+        Products::Bytes => {
+            let is_integer =
+                |encoding: &Encoding| matches!(encoding.native(), Some(Native::Block(block)) if fixed_point(block));
+            rounds(Rounding::Int8) || encodings.any(is_integer)
+        }
+        Products::Bf16 => rounds(Rounding::Bf16),
+    }
 }
 
 /// The processors that a request names: a single one where it stops at a stage of one.

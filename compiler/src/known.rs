@@ -331,7 +331,10 @@ pub fn evaluate(expr: &Expr, env: &dyn Env) -> Result<Known, Problem> {
             items.iter().map(|i| evaluate(i, env)).collect::<Result<_, _>>()?,
         )),
         ExprKind::Index { base, indices } => match &indices[..] {
-            [index] => element(&evaluate(base, env)?, &evaluate(index, env)?).map_err(at),
+            [index] => element(&evaluate(base, env)?, &evaluate(index, env)?).map_err(|message| Problem {
+                code: "out-of-range",
+                ..at(message)
+            }),
             _ => Err(at("a list has one index".to_owned())),
         },
         ExprKind::When(..) => Err(at("`when` belongs into a layer".to_owned())),

@@ -150,6 +150,33 @@ fn the_command_writes_doubles() {
     assert!(off < 1e-10, "{off:e}");
 }
 
+/// Results that are no numbers are written, and not without a word.
+#[test]
+fn the_command_warns_of_results_that_are_no_numbers() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("not-finite");
+    std::fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{e}"));
+    let layer = "layer inverse(x: [d]) -> [d] {\n  y[i] = 1 / x[i]\n  y\n}\n";
+    let model = "version: 1\nmodel: m\nsizes: {d: 2}\nuse: [layer.seq]\ninputs: {x: \"[d]\"}\nstack: [{inverse: {}, block: none}]\n";
+    for (name, text) in [("layer.seq", layer), ("model.yaml", model)] {
+        std::fs::write(folder.join(name), text).unwrap_or_else(|e| panic!("{e}"));
+    }
+    let header = r#"{"x":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}"#;
+    let numbers = [1.0_f32, 2.0, 4.0, 0.0].map(f32::to_le_bytes).concat();
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &numbers].concat();
+    std::fs::write(folder.join("x.safetensors"), bytes).unwrap_or_else(|e| panic!("{e}"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seqc"));
+    command
+        .current_dir(&folder)
+        .args(["eval", "model.yaml", "--input", "x.safetensors", "-o", "y.safetensors"]);
+    let output = command.output().unwrap_or_else(|e| panic!("{e}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("[not-finite]") && said.contains("inf at entry 1 of token 1"),
+        "{said}"
+    );
+}
+
 /// Twice the layers of one kind are one kind.
 #[test]
 fn equal_layers_share_a_graph() {

@@ -10,8 +10,10 @@ pub enum Level {
     V3,
     /// Also AVX-512 F, BW, CD, DQ and VL: level 4 there.
     V4,
-    /// Also products of bytes and of bfloat16 that are added up at once: AVX-512 VNNI and BF16.
-    V4Dot,
+    /// Also products of bytes that are added up at once: AVX-512 VNNI.
+    V4Vnni,
+    /// Also such products of bfloat16: AVX-512 BF16.
+    V4Bf16,
     /// AArch64 with floating point and Advanced SIMD, which all processors that run Linux have (Armv8-A).
     Neon,
     /// Also dot products of bytes, which are part of Armv8.2-A at choice and of Armv8.4-A.
@@ -24,12 +26,22 @@ pub enum Level {
     Fibers,
 }
 
+/// Products that processors add up at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Products {
+    /// Of bytes.
+    Bytes,
+    /// Of bfloat16.
+    Bf16,
+}
+
 impl Level {
     /// All of them, those of a family together, its least first.
-    pub const ALL: [Level; 8] = [
+    pub const ALL: [Level; 9] = [
         Level::V3,
         Level::V4,
-        Level::V4Dot,
+        Level::V4Vnni,
+        Level::V4Bf16,
         Level::Neon,
         Level::Dot,
         Level::Simd128,
@@ -40,7 +52,7 @@ impl Level {
     /// The processors that it is a level of.
     pub fn family(self) -> Family {
         match self {
-            Level::V3 | Level::V4 | Level::V4Dot => Family::X86_64,
+            Level::V3 | Level::V4 | Level::V4Vnni | Level::V4Bf16 => Family::X86_64,
             Level::Neon | Level::Dot => Family::Aarch64,
             Level::Simd128 => Family::Wasm,
             Level::Sm80 => Family::Cuda,
@@ -53,7 +65,8 @@ impl Level {
         match self {
             Level::V3 => "x86-64-v3",
             Level::V4 => "x86-64-v4",
-            Level::V4Dot => "x86-64-v4+vnni+bf16",
+            Level::V4Vnni => "x86-64-v4+vnni",
+            Level::V4Bf16 => "x86-64-v4+vnni+bf16",
             Level::Neon => "armv8-a",
             Level::Dot => "armv8.2-a+dotprod",
             Level::Simd128 => "wasm-simd128",
@@ -72,7 +85,8 @@ impl Level {
         match self {
             Level::V3 => 3,
             Level::V4 => 4,
-            Level::V4Dot => 5,
+            Level::V4Vnni => 5,
+            Level::V4Bf16 => 6,
             Level::Neon => 80,
             Level::Dot => 82,
             Level::Simd128 => 128,
@@ -86,7 +100,8 @@ impl Level {
         match self {
             Level::V3 => "Intel from Haswell, AMD from Excavator",
             Level::V4 => "Intel from Skylake-SP, AMD from Zen 4",
-            Level::V4Dot => "Intel from Sapphire Rapids, AMD from Zen 4",
+            Level::V4Vnni => "Intel from Cascade Lake, AMD from Zen 4",
+            Level::V4Bf16 => "Intel from Sapphire Rapids, AMD from Zen 4",
             Level::Neon => "all of AArch64 with Advanced SIMD",
             Level::Dot => "Arm from Cortex-A75 and Neoverse N1, Apple from M1",
             Level::Simd128 => "Chromium from 91, Firefox from 89, Safari from 16.4, Node.js from 16.4, wasmtime",
@@ -95,12 +110,13 @@ impl Level {
         }
     }
 
-    /// Whether it only adds instructions for products whose activations are rounded: other code is that of the level below.
-    pub fn is_for_rounded(self) -> bool {
+    /// The products that it only adds to the level below, of which it has the code where a model has none of them; `None` where all code differs.
+    pub fn adds(self) -> Option<Products> {
         match self {
-            Level::V4Dot => true,
-            Level::V3 | Level::V4 | Level::Neon | Level::Dot => false,
-            Level::Simd128 | Level::Sm80 | Level::Fibers => false,
+            Level::V4Vnni => Some(Products::Bytes),
+            Level::V4Bf16 => Some(Products::Bf16),
+            Level::V3 | Level::V4 | Level::Neon | Level::Dot => None,
+            Level::Simd128 | Level::Sm80 | Level::Fibers => None,
         }
     }
 
@@ -143,7 +159,8 @@ mod probe {
                 probed!("avx", "avx2", "fma", "f16c", "bmi1", "bmi2", "lzcnt", "movbe", "popcnt")
             }
             Level::V4 => probed!("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
-            Level::V4Dot => probed!("avx512vnni", "avx512bf16"),
+            Level::V4Vnni => probed!("avx512vnni"),
+            Level::V4Bf16 => probed!("avx512bf16"),
             Level::Neon | Level::Dot | Level::Simd128 | Level::Sm80 => Vec::new(),
         }
     }
@@ -158,7 +175,8 @@ mod probe {
         match level {
             Level::Neon => vec![("asimd", is_aarch64_feature_detected!("neon"))],
             Level::Dot => vec![("asimddp", is_aarch64_feature_detected!("dotprod"))],
-            Level::V3 | Level::V4 | Level::V4Dot | Level::Simd128 | Level::Sm80 | Level::Fibers => Vec::new(),
+            Level::V3 | Level::V4 | Level::V4Vnni | Level::V4Bf16 => Vec::new(),
+            Level::Simd128 | Level::Sm80 | Level::Fibers => Vec::new(),
         }
     }
 }

@@ -13,7 +13,7 @@ mod level;
 pub mod machine;
 
 pub use family::Family;
-pub use level::{Entry, Level, Row};
+pub use level::{Entry, Level, Products, Row};
 
 /// Names of the symbols shared by generated code and the runtime.
 pub mod symbols {

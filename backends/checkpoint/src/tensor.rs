@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     scales::Scales,
 };
-use seqc_formats::{Encoding, Float8, Native, Use};
+use seqc_formats::{Encoding, Float8, Use};
 use std::borrow::Cow;
 
 /// Numbers that are converted at a time, or one row.
@@ -62,12 +62,10 @@ impl<'a> TensorRef<'a> {
 
     /// The blocks that a copy has, where the tensor has none; `None` where it stays as it is, or rows are not whole blocks of one factor each.
     fn regrouped(&self) -> Option<Regrouped> {
-        let Use::Regrouped(encoding) = self.encoding.usage() else {
+        let Use::Regrouped(kind) = self.encoding.usage() else {
             return None;
         };
-        let Some(Native::Float8(kind)) = encoding.native() else {
-            return None;
-        };
+        let encoding = Encoding::of_float8(kind);
         let width = *self.shape.last()?;
         let are_whole = width > 0 && width.is_multiple_of(encoding.block()) && !self.transposed;
         let fit = self.scales.is_none_or(|scales| scales.are_common_to(encoding.block()));

@@ -8,6 +8,7 @@ use crate::{
     bfloat16::{self, from_bf16, nearest_bf16},
     binary16, binary32, binary64, f8_e4m3, f8_e5m2,
     facts::{Facts, Use},
+    float8::Float8,
     half::{from_f16, nearest_f16},
     integers, iq4_nl, iq4_xs,
     listed::Listed,
@@ -126,11 +127,19 @@ impl Encoding {
         }
     }
 
+    /// The encoding of blocks of floats of eight bits.
+    pub fn of_float8(kind: Float8) -> Encoding {
+        match kind {
+            Float8::E4m3 => Encoding::F8_E4M3_32,
+            Float8::E5m2 => Encoding::F8_E5M2_32,
+        }
+    }
+
     /// The encoding in which programs hold weights of this one, with rows of so many.
     pub fn held(self, row: usize) -> Encoding {
         let held = match self.usage() {
             Use::Native(_) => self,
-            Use::Regrouped(held) => held,
+            Use::Regrouped(kind) => Encoding::of_float8(kind),
             Use::Converted | Use::Integers | Use::Listed => Encoding::F32,
         };
         held.row_bytes(row).map_or(Encoding::F32, |_| held)

@@ -1,22 +1,17 @@
 //! `f8_e5m2`: the upper half of a binary16: a sign, five bits of exponent, two of mantissa (Micikevicius et al. 2022, arXiv:2209.05433, section 3).
 
-use crate::{
-    Encoding,
-    facts::Facts,
-    float8::{self, Float8},
-    half::from_f16,
+use crate::{facts::Facts, float8::Float8, unpack::each_block};
+
+pub(crate) const FACTS: Facts = Facts {
+    decode: Some(|bytes, out| out.extend(bytes.iter().map(|byte| Float8::E5m2.number(*byte)))),
+    ..Facts::float8("f8_e5m2", "F8_E5M2", Float8::E5m2)
 };
 
-pub(crate) const FACTS: Facts = float8::alone("f8_e5m2", "F8_E5M2", Encoding::F8_E5M2_32, |bytes, out| {
-    out.extend(bytes.iter().map(|byte| number(*byte)));
-});
-
 /// Of blocks.
-pub(crate) const BLOCKS: Facts = float8::blocks("f8_e5m2_32", Float8::E5m2);
-
-pub(crate) fn number(byte: u8) -> f32 {
-    from_f16(u16::from(byte) << 8)
-}
+pub(crate) const BLOCKS: Facts = Facts {
+    decode: Some(|bytes, out| each_block(bytes, out, |block| Float8::E5m2.weights(block))),
+    ..Facts::float8_blocks("f8_e5m2_32", Float8::E5m2)
+};
 
 #[cfg(test)]
 mod tests {

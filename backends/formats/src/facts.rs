@@ -1,14 +1,14 @@
 //! What is said of an encoding: its name, its blocks, its numbers in files, how it is decoded and what it is good for.
 
-use crate::{block::Block, encoding::Encoding, native::Native};
+use crate::{block::Block, float8::Float8, native::Native};
 
 /// What a tensor of an encoding can be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     /// Weights that generated code reads as they are stored.
     Native(Native),
-    /// Weights that are put into blocks of another encoding when they are loaded, where their rows are whole blocks; otherwise they are converted.
-    Regrouped(Encoding),
+    /// Weights that are put into blocks when they are loaded, where their rows are whole blocks; otherwise they are converted.
+    Regrouped(Float8),
     /// Weights that are converted to f32 when they are loaded.
     Converted,
     /// Whole numbers: token ids and positions. Never weights: without the scales that lie elsewhere they are not the
@@ -63,6 +63,32 @@ impl Facts {
         Facts {
             usage: Use::Native(Native::Block(structure)),
             ..Facts::ggml(name, number, block, block_bytes)
+        }
+    }
+
+    /// An encoding of safetensors files: floats of eight bits by themselves.
+    pub(crate) const fn float8(name: &'static str, dtype: &'static str, kind: Float8) -> Facts {
+        Facts {
+            name,
+            usage: Use::Regrouped(kind),
+            block: 1,
+            block_bytes: 1,
+            ggml: None,
+            safetensors: Some(dtype),
+            decode: None,
+        }
+    }
+
+    /// Blocks of such floats.
+    pub(crate) const fn float8_blocks(name: &'static str, kind: Float8) -> Facts {
+        Facts {
+            name,
+            usage: Use::Native(Native::Float8(kind)),
+            block: Float8::LENGTH,
+            block_bytes: Float8::BLOCK_BYTES,
+            ggml: None,
+            safetensors: None,
+            decode: None,
         }
     }
 }

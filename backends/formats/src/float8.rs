@@ -1,12 +1,7 @@
 //! Blocks of floats of eight bits behind a common scale. No file has them: programs hold tensors of such floats so, each block with the factor that a
 //! file has for its place.
 
-use crate::{
-    Encoding, f8_e4m3, f8_e5m2,
-    facts::{Facts, Use},
-    native::Native,
-    unpack::each_block,
-};
+use crate::half::from_f16;
 
 /// How a float of eight bits has its sign, exponent and mantissa (Micikevicius et al. 2022, arXiv:2209.05433, section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,8 +23,8 @@ impl Float8 {
     /// The number of a byte.
     pub fn number(self, byte: u8) -> f32 {
         match self {
-            Float8::E4m3 => f8_e4m3::number(byte),
-            Float8::E5m2 => f8_e5m2::number(byte),
+            Float8::E4m3 => e4m3(byte),
+            Float8::E5m2 => from_f16(u16::from(byte) << 8),
         }
     }
 
@@ -65,48 +60,28 @@ impl Float8 {
         out.extend(scale.to_le_bytes());
         out.extend(numbers);
     }
-}
 
-/// What is said of blocks of such floats.
-pub(crate) const fn blocks(name: &'static str, kind: Float8) -> Facts {
-    Facts {
-        name,
-        usage: Use::Native(Native::Float8(kind)),
-        block: Float8::LENGTH,
-        block_bytes: Float8::BLOCK_BYTES,
-        ggml: None,
-        safetensors: None,
-        decode: Some(match kind {
-            Float8::E4m3 => |bytes, out| each_block(bytes, out, |block| weights(Float8::E4m3, block)),
-            Float8::E5m2 => |bytes, out| each_block(bytes, out, |block| weights(Float8::E5m2, block)),
-        }),
+    /// The weights of a block.
+    pub(crate) fn weights(self, block: &[u8; Float8::BLOCK_BYTES]) -> [f32; Float8::LENGTH] {
+        let (scale, numbers) = block.split_at(Float8::SCALE_BYTES);
+        let scale = scale.try_into().map_or(f32::NAN, f32::from_le_bytes);
+        std::array::from_fn(|i| scale * self.number(numbers[i]))
     }
 }
 
-/// What is said of such floats by themselves.
-pub(crate) const fn alone(
-    name: &'static str,
-    dtype: &'static str,
-    held: Encoding,
-    decode: crate::facts::Decode,
-) -> Facts {
-    Facts {
-        name,
-        usage: Use::Regrouped(held),
-        block: 1,
-        block_bytes: 1,
-        ggml: None,
-        safetensors: Some(dtype),
-        decode: Some(decode),
-    }
-}
-
-fn weights(kind: Float8, block: &[u8; Float8::BLOCK_BYTES]) -> [f32; Float8::LENGTH] {
-    let ([scale, numbers @ ..], _) = block.as_chunks::<{ Float8::SCALE_BYTES }>() else {
-        return [f32::NAN; Float8::LENGTH];
+fn e4m3(byte: u8) -> f32 {
+    let (exponent, mantissa) = (byte >> 3 & 15, f32::from(byte & 7));
+    let size = match exponent {
+        _ if byte & 0x7f == 0x7f => f32::NAN,
+        0 => mantissa * power(-9),
+        exponent => (8.0 + mantissa) * power(i32::from(exponent) - 10),
     };
-    let (scale, numbers) = (f32::from_le_bytes(*scale), numbers.as_flattened());
-    std::array::from_fn(|i| scale * kind.number(numbers[i]))
+    if byte < 0x80 { size } else { -size }
+}
+
+/// 2 ** n, exactly.
+fn power(n: i32) -> f32 {
+    f32::from_bits(((n + 127) as u32) << 23)
 }
 
 #[cfg(test)]

@@ -19,11 +19,12 @@ use seqc_passes::machine::Machine;
 
 impl TargetInfo {
     /// All targets.
-    pub const ALL: [TargetInfo; 9] = [
+    pub const ALL: [TargetInfo; 10] = [
         PORTABLE,
         x86_64::V3,
         x86_64::V4,
-        x86_64::V4_DOT,
+        x86_64::V4_VNNI,
+        x86_64::V4_BF16,
         aarch64::NEON,
         aarch64::DOT,
         wasm::SIMD128,
@@ -47,7 +48,8 @@ pub fn target(level: Level) -> &'static TargetInfo {
     match level {
         Level::V3 => &x86_64::V3,
         Level::V4 => &x86_64::V4,
-        Level::V4Dot => &x86_64::V4_DOT,
+        Level::V4Vnni => &x86_64::V4_VNNI,
+        Level::V4Bf16 => &x86_64::V4_BF16,
         Level::Neon => &aarch64::NEON,
         Level::Dot => &aarch64::DOT,
         Level::Simd128 => &wasm::SIMD128,

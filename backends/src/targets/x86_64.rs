@@ -70,10 +70,10 @@ pub(super) const V4: TargetInfo = TargetInfo {
     ..PORTABLE
 };
 
-/// AVX-512 with VNNI and BF16.
-pub(super) const V4_DOT: TargetInfo = TargetInfo {
+/// AVX-512 with VNNI.
+pub(super) const V4_VNNI: TargetInfo = TargetInfo {
     machine: Machine {
-        name: "x86-64-v4+vnni+bf16",
+        name: "x86-64-v4+vnni",
         ..V4.machine
     },
     micro_kernels: MicroKernels {
@@ -82,9 +82,25 @@ pub(super) const V4_DOT: TargetInfo = TargetInfo {
             bias: 128,
             pairs: None,
         }),
-        dot_pairs: Some(avx512::dot_pairs),
         fixed_point: avx512::fixed_point,
         ..V4.micro_kernels
+    },
+    instructions: Instructions {
+        processor: "x86-64-v4",
+        features: "+avx512vnni",
+    },
+    ..V4
+};
+
+/// The same with BF16.
+pub(super) const V4_BF16: TargetInfo = TargetInfo {
+    machine: Machine {
+        name: "x86-64-v4+vnni+bf16",
+        ..V4.machine
+    },
+    micro_kernels: MicroKernels {
+        dot_pairs: Some(avx512::dot_pairs),
+        ..V4_VNNI.micro_kernels
     },
     instructions: Instructions {
         processor: "x86-64-v4",
@@ -118,14 +134,27 @@ pub(super) const FAMILY: FamilyInfo = FamilyInfo {
         },
         Processors {
             level: Level::V4,
+            names: &["skylake-avx512", "cannonlake"],
+        },
+        Processors {
+            level: Level::V4Vnni,
             names: &[
-                "skylake-avx512",
                 "cascadelake",
-                "cannonlake",
                 "icelake-client",
                 "icelake-server",
                 "tigerlake",
                 "rocketlake",
+            ],
+        },
+        Processors {
+            level: Level::V4Bf16,
+            names: &[
+                "cooperlake",
+                "sapphirerapids",
+                "emeraldrapids",
+                "graniterapids",
+                "znver4",
+                "znver5",
             ],
         },
     ],

@@ -1,7 +1,10 @@
 //! `seqc eval`: what a model means, computed slowly and exactly.
 
 use super::session::{ModelArgs, Session};
-use crate::reference::{self, Given, Output};
+use crate::{
+    diag::Diagnostic,
+    reference::{self, Given, Output},
+};
 use clap::Args;
 use seqc_checkpoint::output;
 use seqc_ir::{Model, eval::Tensor};
@@ -74,7 +77,20 @@ pub(crate) fn eval(session: &mut Session, args: &EvalArgs) -> u8 {
         Ok(outputs) => outputs,
         Err(e) => return session.report(&[e.diagnostic()]),
     };
-    session.write(&args.output, &inputs, &file(&outputs, args.f64))
+    let status = session.write(&args.output, &inputs, &file(&outputs, args.f64));
+    session.remark(&outputs.iter().find_map(not_finite).into_iter().collect::<Vec<_>>());
+    status
+}
+
+/// A warning about the first number of an output that is none, or infinite; minus infinity excludes a token.
+fn not_finite(output: &Output) -> Option<Diagnostic> {
+    let is_odd = |x: &f64| !x.is_finite() && *x != f64::NEG_INFINITY;
+    let at = output.data.iter().position(is_odd)?;
+    let each = output.shape.iter().skip(1).product::<usize>().max(1);
+    let (name, number) = (&output.name, output.data[at]);
+    let message = format!("`{name}` has {number} at entry {} of token {}", at % each, at / each);
+    let d = Diagnostic::warning("not-finite", message);
+    Some(d.help("a weight may be no number, or a step of a layer divides by zero or overflows"))
 }
 
 /// What the encoder reads.

@@ -31,6 +31,7 @@ const ELSEWHERE: &[&str] = &[
     "internal",
     "no-tokenizer",
     "no-topic",
+    "not-finite",
     "profile",
     "text-half",
     "usage",

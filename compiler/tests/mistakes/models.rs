@@ -29,6 +29,7 @@ pub(super) const MISTAKES: &[(&str, &str, &str)] = &[
     ("no-sizes", "sizes: {d: 64, vocab: 256}\n", ""),
     ("size-of-nothing", "d: 64", "d: 4 * e"),
     ("size-divided-by-zero", "d: 64", "d: 64, e: 0 / 0"),
+    ("size-beyond-a-list", "d: 64", "d: 64, e: '[1, 2][7]'"),
     ("size-unfinished", "d: 64", "d: 64 +"),
     ("size-name", "d: 64", "d: 64, 2d: 128"),
     // Layers, blocks and keys.

@@ -100,4 +100,8 @@ fn names_of_processors_are_checked() {
     refused("znver2,haswell", "mlir", "x86-64-v3");
     refused("znver2,neoverse-n1", "mlir", "a program is for one of them");
     refused("x86-64", "asm", "one processor");
+    // Those of which the documents speak are known, one of each level.
+    for target in ["haswell,znver4", "skylake-avx512,icelake-server,sapphirerapids"] {
+        refused(target, "mlir", "one processor");
+    }
 }
