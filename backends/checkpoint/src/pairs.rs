@@ -12,6 +12,16 @@ use crate::{
 const ENDINGS: [&str; 2] = ["_scale_inv", "_scale"];
 
 impl Checkpoint {
+    /// Floats of eight bits without factors.
+    pub fn without_factors(&self) -> impl Iterator<Item = &str> {
+        let is_such =
+            |entry: &Entry| entry.scales.is_none() && matches!(entry.encoding, Encoding::F8_E4M3 | Encoding::F8_E5M2);
+        self.tensors
+            .iter()
+            .filter(move |(_, entry)| is_such(entry))
+            .map(|(name, _)| name.as_str())
+    }
+
     /// Gives tensors of eight bits the factors that lie beside them, which are no tensors of their own from then on. Those that do not fit stay.
     pub(crate) fn pair_scales(&mut self) {
         self.join_blocks();

@@ -41,13 +41,20 @@ impl Grid {
             [around @ .., rows, columns] => (around, *rows, *columns),
             _ => return None,
         };
+        let in_blocks = |size: usize, count: usize| size.div_ceil(BLOCK) == count;
         let side = |size: usize, count: usize| match count {
             1 => Some(size.max(1)),
             count if count == size => Some(1),
-            count => (size.div_ceil(BLOCK) == count).then_some(BLOCK),
+            count => in_blocks(size, count).then_some(BLOCK),
         };
         // A single block may be smaller than others are.
         let block = [side(*height, rows)?, side(*width, columns)?];
+        // Where one side is in blocks, a single factor is that of a single block of the other.
+        if (block[0] == BLOCK && columns == 1 && !in_blocks(*width, 1))
+            || (block[1] == BLOCK && rows == 1 && !in_blocks(*height, 1))
+        {
+            return None;
+        }
         (around == outer).then_some(Grid {
             height: *height,
             rows,

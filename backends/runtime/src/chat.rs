@@ -79,7 +79,9 @@ pub fn render(tokenizer: &Tokenizer, messages: &[Message], given: &Given) -> Res
             "{name}: the chat template is longer than {LONGEST} bytes"
         )));
     }
-    let template = tags::plain(template.text);
+    // Ends of lines are those of Unix, as the engine in Python makes them.
+    let text = template.text.replace("\r\n", "\n").replace('\r', "\n");
+    let template = tags::plain(&text);
     let or_none = |json: &Option<Json>| json.as_ref().map_or(Value::from(()), Value::from_serialize);
     let specials = tokenizer.specials();
     let specials = specials

@@ -103,10 +103,20 @@ impl Config {
         both.extend(said.into_iter().map(|(name, value)| (name.clone(), value.clone())));
         let shared = SHARED.iter().filter_map(|name| root.get_key_value(*name));
         both.extend(shared.map(|(name, value)| (name.clone(), value.clone())));
+        // Some whole models change how their text half reads.
+        both.extend(
+            root.get("model_type")
+                .map(|value| ("whole_model_type".to_owned(), value.clone())),
+        );
         Some(Config {
             path: self.path.clone(),
             kind: Kind::Json(Value::Object(both)),
         })
+    }
+
+    /// Whether weights are floats of eight bits with factors.
+    pub(super) fn says_eight_bits(&self) -> bool {
+        self.text("quantization_config.quant_method").as_deref() == Some("fp8")
     }
 
     /// How weights that are not there yet will be stored, where this says so.

@@ -91,6 +91,23 @@ impl Half {
     }
 }
 
+/// How names are found where a model was stored without its head, and so without what their names begin with in the whole: `family` is the text of
+/// its family.
+pub(super) fn of_body(checkpoint: &Checkpoint, family: &str) -> Names {
+    const BEGINNING: &str = "model.";
+    let is_quoted = |name: &str| {
+        let whole = format!("{BEGINNING}{name}");
+        family.match_indices(&whole).any(|(at, _)| {
+            !family[at + whole.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.')
+        })
+    };
+    let begins = checkpoint.names().any(|name| name.starts_with(BEGINNING));
+    match !begins && checkpoint.names().any(is_quoted) {
+        true => Names::new([(BEGINNING, "")].into_iter()),
+        false => Names::default(),
+    }
+}
+
 /// What a name of the text half begins with.
 fn beginning(name: &str) -> Option<&str> {
     PARTS.iter().find_map(|part| {

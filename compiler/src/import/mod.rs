@@ -172,6 +172,18 @@ fn write(request: Request<'_>, converts: bool, sources: &mut Sources) -> Result<
     } else {
         None
     };
+    if let Some(name) = opened.iter().flat_map(Checkpoint::without_factors).next()
+        && found.config.says_eight_bits()
+    {
+        let message = format!(
+            "{}: `{name}` has no factors (`{name}_scale_inv`), or too few, and {} says that weights of eight bits have them",
+            found.weights.display(),
+            found.config.shown()
+        );
+        return Err(
+            bare(message).help("fetch the checkpoint again; factors of blocks are those of 128 rows and columns")
+        );
+    }
     let own = match request.family {
         Some(path) => Some(path.to_owned()),
         None => places::beside(checkpoint),
@@ -186,6 +198,8 @@ fn write(request: Request<'_>, converts: bool, sources: &mut Sources) -> Result<
         place = half.place(opened.as_ref());
         found.warnings.push(half.warning(&place));
         found.config = half.config;
+    } else if let Some(checkpoint) = &opened {
+        place.names = half::of_body(checkpoint, sources.text(family.file));
     }
     let config = &found.config;
     let name = checkpoint

@@ -2,7 +2,7 @@
 
 use minijinja::{
     Environment, Error, State, Value,
-    filters::escape,
+    filters::{self, escape},
     value::{Kwargs, Rest},
 };
 use minijinja_contrib::{filters::filesizeformat, globals};
@@ -28,8 +28,55 @@ pub(super) fn install(environment: &mut Environment) {
     environment.add_filter("truncate", truncate);
     environment.add_filter("urlencode", urlencode);
     environment.add_filter("wordcount", wordcount);
+    environment.add_filter("first", |value: &Value| match value.is_undefined() {
+        true => Ok(Value::UNDEFINED),
+        false => filters::first(value),
+    });
+    for name in ["length", "count"] {
+        environment.add_filter(name, |value: &Value| match value.is_undefined() {
+            true => Ok(0),
+            false => filters::length(value),
+        });
+    }
+    environment.add_filter("join", join);
+    environment.add_filter("trim", trim);
+    environment.add_filter("upper", |value: &Value| string(value).to_uppercase());
+    environment.add_filter("lower", |value: &Value| string(value).to_lowercase());
     environment.add_function("cycler", |items: Rest<Value>| globals::cycler(items.0));
     environment.add_function("joiner", globals::joiner);
+}
+
+/// `trim(chars=None)`: of what is no text, of that as a text.
+fn trim(value: &Value, arguments: Rest<Value>) -> Result<String, Error> {
+    let arguments = Arguments::of(&arguments)?;
+    let characters: Option<String> = arguments.get(0, "chars")?;
+    arguments.end(1)?;
+    let text = string(value);
+    Ok(match characters {
+        Some(characters) => text.trim_matches(|c| characters.contains(c)),
+        None => text.trim(),
+    }
+    .to_owned())
+}
+
+/// `join(d='', attribute=None)`: parts that are no texts as such.
+fn join(value: &Value, arguments: Rest<Value>) -> Result<String, Error> {
+    let arguments = Arguments::of(&arguments)?;
+    let between: String = arguments.get(0, "d")?.unwrap_or_default();
+    let attribute: Option<String> = arguments.get(1, "attribute")?;
+    arguments.end(2)?;
+    if value.is_undefined() {
+        return Ok(String::new());
+    }
+    let part = |part: Value| match &attribute {
+        Some(name) => part.get_attr(name).map(|part| string(&part)),
+        None => Ok(string(&part)),
+    };
+    Ok(value
+        .try_iter()?
+        .map(part)
+        .collect::<Result<Vec<_>, _>>()?
+        .join(&between))
 }
 
 fn center(value: &Value, arguments: Rest<Value>) -> Result<String, Error> {

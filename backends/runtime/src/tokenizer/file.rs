@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use seqc_checkpoint::Source as Place;
 use serde_json::Value;
+use tokenizers::AddedToken;
 
 use super::{
     calls::{damaged, ids_of, memory_of_file, memory_of_text, memory_of_tokens, narrow},
@@ -63,6 +64,7 @@ impl File {
         uncut.map_err(|error| damaged(&path, error))?;
         let config = beside(&place.beside(CONFIG))?;
         let map = beside(&place.beside("special_tokens_map.json"))?;
+        add(&mut tokenizer, &config).map_err(|message| damaged(&path, message))?;
         let read = |name: &str| {
             let place = place.beside(name);
             let text = String::from_utf8(place.read(LARGEST).ok()?).ok()?;
@@ -147,6 +149,33 @@ impl File {
             place: stated.path.display().to_string(),
         })
     }
+}
+
+/// Makes tokens of the vocabulary that the configuration lists as added be cut out of texts, where the tokenizer does not know them as such.
+fn add(tokenizer: &mut tokenizers::Tokenizer, config: &Value) -> std::result::Result<(), String> {
+    let listed = config["added_tokens_decoder"].as_object().into_iter().flatten();
+    for (id, token) in listed {
+        let Some(text) = token["content"].as_str().filter(|text| !text.is_empty()) else {
+            continue;
+        };
+        let is_its_own = tokenizer.token_to_id(text).is_some_and(|own| own.to_string() == *id);
+        let known = tokenizer.get_added_vocabulary().get_vocab().contains_key(text);
+        if !is_its_own || known {
+            continue;
+        }
+        let is = |name: &str| token[name].as_bool().unwrap_or(false);
+        let added = AddedToken::from(text, is("special"))
+            .single_word(is("single_word"))
+            .lstrip(is("lstrip"))
+            .rstrip(is("rstrip"))
+            .normalized(is("normalized"));
+        let made = match is("special") {
+            true => tokenizer.add_special_tokens([added]),
+            false => tokenizer.add_tokens([added]),
+        };
+        made.map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 /// A configuration that need not be there.

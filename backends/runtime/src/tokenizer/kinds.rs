@@ -47,7 +47,7 @@ pub(super) fn by_name(name: &str) -> Option<Kind> {
         "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone" | "minerva-7b" => {
             Kind::of(&[DIGIT, GPT2])
         }
-        "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "pixtral" => Kind {
+        "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0" | "lfm2" => Kind {
             patterns: &[LLAMA3],
             whole_tokens: true,
             adds_bos: true,

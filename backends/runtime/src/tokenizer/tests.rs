@@ -255,6 +255,7 @@ fn unknown_kinds_warn_or_are_refused() {
         "gpt-2",
         "smollm",
         "llama-bpe",
+        "lfm2",
         "qwen2",
         "tekken",
         "gpt-4o",
