@@ -266,12 +266,12 @@ fn complete(
     // The hash is of the model, not of its weights, of where its files lie or of how its texts end. All codes of a program
     // have one hash, so that a state saved on one processor is read on another, unless their states differ in layout.
     let mut hash = Sha256::new();
-    let calls = std::mem::take(&mut whole.calls);
+    let (calls, sampled) = (std::mem::take(&mut whole.calls), whole.sampled.take());
     let sizes = [whole.constant_bytes, whole.arena_bytes, whole.scratch_bytes];
     (whole.constant_bytes, whole.arena_bytes, whole.scratch_bytes) = (0, 0, 0);
     hash.update(serde_json::to_vec(&whole).map_err(|e| e.to_string())?);
     [whole.constant_bytes, whole.arena_bytes, whole.scratch_bytes] = sizes;
-    whole.calls = calls;
+    (whole.calls, whole.sampled) = (calls, sampled);
     whole.target = target.name();
     hash.update(built.model.to_string());
     whole.hash = hash

@@ -8,6 +8,7 @@ use seqc_formats::Encoding;
 use serde::{Deserialize, Serialize};
 
 pub mod batch;
+pub mod decoding;
 mod family;
 mod level;
 pub mod machine;
@@ -80,8 +81,10 @@ pub mod frame {
     pub const ALL: usize = 8;
     /// The first slot of [`rows`] for those whose outputs are wanted.
     pub const WANTED: usize = ALL + rows::SLOTS;
+    /// `*mut Decoding` ([`Decoding`](crate::decoding::Decoding)) of a step that reads several tokens ([`Descriptor::sampled`](super::Descriptor::sampled)); null: of any other.
+    pub const DECODING: usize = WANTED + rows::SLOTS;
     /// Number of slots.
-    pub const SLOTS: usize = WANTED + rows::SLOTS;
+    pub const SLOTS: usize = DECODING + 1;
 
     /// Slots for some rows of a step.
     pub mod rows {
@@ -214,6 +217,9 @@ pub struct Descriptor {
     pub padding: usize,
     /// Bytes of scratch for each thread.
     pub scratch_bytes: usize,
+    /// The output by whose rows steps choose tokens, where they do: one step then reads several tokens ([`decoding`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<usize>,
 }
 
 impl Descriptor {

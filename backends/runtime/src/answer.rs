@@ -6,12 +6,17 @@
 use std::collections::VecDeque;
 
 use crate::{
-    Error, Result, finite,
+    Error, Result,
+    executor::Launch,
+    finite,
     generation::{Choice, Continuation, LogProbs, Reason, Rest, Taken},
     inputs::Values,
     session::{Cut, Feed, Mark, Session, Wanted, feed_together},
     speculation::{DraftTotals, Speculation},
 };
+
+/// The most tokens that one step reads where steps choose tokens: their text comes at once.
+const TOGETHER: usize = 16;
 
 /// An answer.
 #[derive(Debug)]
@@ -52,6 +57,8 @@ struct Read {
     tokens: Vec<i64>,
     /// The last ones of them.
     draft: usize,
+    /// So many of the last ones were chosen by the step itself.
+    chosen: usize,
     /// Logits of the draft and the token before it; none without a draft.
     rows: Vec<f32>,
     /// Tokens that could be read before the step.
@@ -105,6 +112,11 @@ pub(crate) struct Pair<'a, 't, 'm> {
 ///
 /// Too little memory.
 pub(crate) fn read_together(pairs: &mut [Pair]) -> Result<()> {
+    if let [Pair { answer, session }] = pairs
+        && answer.decode(session)?
+    {
+        return Ok(());
+    }
     for Pair { answer, session } in pairs.iter_mut() {
         answer.ask(session);
     }
@@ -304,8 +316,63 @@ impl<'t> Answer<'t> {
         Ok(Some(read))
     }
 
+    /// Reads by a step that chooses tokens, where that is possible: one token is to be read, and no draft is made.
+    fn decode(&mut self, session: &mut Session) -> Result<bool> {
+        let (State::Running(continuation), true, None) = (&self.state, self.takes_step(), &self.speculation) else {
+            return Ok(false);
+        };
+        let [first] = self.unread(session)[..] else {
+            return Ok(false);
+        };
+        let (room, count) = (
+            session.room(),
+            session.chosen_together(self.logits, TOGETHER.min(self.left)),
+        );
+        let Some(choosing) = continuation.choosing(count).filter(|_| count > 1) else {
+            return Ok(false);
+        };
+        // Should a text end the answer, or not all be asked for, the session goes back to what was given.
+        self.mark = Some(session.mark()?);
+        let tokens = session.decode(&Launch {
+            first,
+            count,
+            choosing: &choosing,
+        })?;
+        self.work.steps += tokens.len();
+        self.read = Some(Read {
+            chosen: tokens.len() - 1,
+            tokens,
+            room,
+            ..Read::default()
+        });
+        Ok(true)
+    }
+
+    /// Takes what a step chose, then chooses a token from the logits after that.
+    fn go_on_chosen(&mut self, session: &mut Session, read: &Read) -> Result<()> {
+        let mut certain = 0;
+        for token in &read.tokens[1..] {
+            let State::Running(continuation) = &mut self.state else {
+                break;
+            };
+            certain += 1;
+            let choice = continuation.chosen(*token);
+            self.take(choice, read.room - certain as u64)?;
+        }
+        if matches!(self.state, State::Running(_)) {
+            let logits = session.last(self.logits).unwrap_or_default().to_vec();
+            certain += 1;
+            self.choose(&logits, session.room(), session)?;
+        }
+        self.work.chosen += certain;
+        self.go_back(session, read, certain)
+    }
+
     /// Chooses a token from the logits after what was read, or several where a draft is right.
     fn go_on(&mut self, session: &mut Session, read: &Read) -> Result<()> {
+        if read.chosen > 0 {
+            return self.go_on_chosen(session, read);
+        }
         if read.draft == 0 {
             let logits = session.last(self.logits).unwrap_or_default().to_vec();
             self.work.chosen += usize::from(!read.tokens.is_empty());
@@ -324,6 +391,11 @@ impl<'t> Answer<'t> {
         if let Some(speculation) = &mut self.speculation {
             speculation.judge(read.draft, certain - 1);
         }
+        self.go_back(session, read, certain)
+    }
+
+    /// Goes back to the first tokens of a step, where so many are certain.
+    fn go_back(&mut self, session: &mut Session, read: &Read, certain: usize) -> Result<()> {
         if certain < read.tokens.len() {
             let end = session.position() - (read.tokens.len() - certain) as u64;
             match session.cuts_anywhere() {
@@ -340,10 +412,19 @@ impl<'t> Answer<'t> {
         if finite::undecided(logits) {
             return Err(no_token(session));
         }
+        let State::Running(continuation) = &mut self.state else {
+            return Ok(());
+        };
+        let choice = continuation.choose(logits)?;
+        self.take(choice, room)
+    }
+
+    /// Takes a token that was chosen, after which `room` more can be read.
+    fn take(&mut self, choice: Choice, room: u64) -> Result<()> {
         let State::Running(mut continuation) = std::mem::replace(&mut self.state, State::Over) else {
             return Ok(());
         };
-        let Choice { token, logprobs } = continuation.choose(logits)?;
+        let Choice { token, logprobs } = choice;
         let taken = continuation.take(token)?;
         self.left -= 1;
         let (text, reason) = match taken {

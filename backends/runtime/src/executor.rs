@@ -1,5 +1,9 @@
 //! Runs steps of a model: memory for activations and outputs, which all sequences share, and the frame of a step.
 
+mod decode;
+
+pub(crate) use decode::Launch;
+
 use seqc_abi::{
     Stream,
     batch::{Batch, OPEN_PROMPT, Part, Room, Row},
@@ -8,6 +12,7 @@ use seqc_abi::{
 
 use crate::{
     Error, Result,
+    copies::Copies,
     inputs::Values,
     memory::Region,
     model::Model,
@@ -46,6 +51,8 @@ pub struct Executor<'m> {
     wanted: Vec<Rows>,
     /// Tables of the last step, as generated code sees them.
     seen: Seen,
+    /// Tables of the last step that chose tokens.
+    copies: Copies,
 }
 
 /// What the slots of a step point to: it lives until the step is over.
@@ -84,6 +91,7 @@ impl<'m> Executor<'m> {
             joined: rows(),
             wanted: rows(),
             seen: Seen::default(),
+            copies: Copies::default(),
         })
     }
 
@@ -140,17 +148,7 @@ impl<'m> Executor<'m> {
         let of_memory = descriptor.memory.as_ref().map_or(0, |memory| memory.calls);
         let mut parts = Vec::with_capacity(segments.len());
         for segment in segments.iter_mut() {
-            if of_memory > 0 && segment.sequence.state.rows(descriptor) == 0 {
-                return Err(no_source(descriptor));
-            }
-            if segment.sequence.is_divided(descriptor) {
-                return Err(Error::input(format!(
-                    "{} reads the tokens of a prompt {} at a time, and {} were read: read a multiple of it, or say first where the prompt ends",
-                    descriptor.model,
-                    descriptor.together,
-                    segment.sequence.position()
-                )));
-            }
+            self.check(segment.sequence)?;
             let prompt = segment.sequence.prompt_end();
             let Sequence { state, position, .. } = &mut *segment.sequence;
             state.reserve(descriptor, *position, segment.tokens as u64)?;
@@ -164,9 +162,7 @@ impl<'m> Executor<'m> {
         }
         let batch = Batch::new(&parts);
         let wanted = batch.wanted.rows.len();
-        for (stream, region) in descriptor.outputs.iter().zip(&mut self.outputs) {
-            region.grow(row_bytes(stream).saturating_mul(wanted))?;
-        }
+        self.reserve_outputs(wanted)?;
         let inputs = self.inputs(segments);
         let wanted_inputs = self.wanted_inputs(&batch, &inputs);
         let streams = &descriptor.inputs;
@@ -263,6 +259,32 @@ impl<'m> Executor<'m> {
             slots[first + frame::rows::RUN_TABLE] = self.seen.place(&rows.runs)?;
         }
         Ok(slots)
+    }
+
+    /// Whether a sequence can read tokens.
+    fn check(&self, sequence: &Sequence) -> Result<()> {
+        let descriptor = self.model.descriptor();
+        if descriptor.memory.is_some() && sequence.state.rows(descriptor) == 0 {
+            return Err(no_source(descriptor));
+        }
+        if sequence.is_divided(descriptor) {
+            return Err(Error::input(format!(
+                "{} reads the tokens of a prompt {} at a time, and {} were read: read a multiple of it, or say first where the prompt ends",
+                descriptor.model,
+                descriptor.together,
+                sequence.position()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Makes room for so many rows of every output.
+    fn reserve_outputs(&mut self, rows: usize) -> Result<()> {
+        let outputs = self.model.descriptor().outputs.iter().zip(&mut self.outputs);
+        for (stream, region) in outputs {
+            region.grow(row_bytes(stream).saturating_mul(rows))?;
+        }
+        Ok(())
     }
 
     /// Addresses of the outputs.

@@ -23,6 +23,7 @@ pub mod capi;
 pub mod chat;
 pub mod cli;
 pub mod code;
+mod copies;
 #[cfg(feature = "cuda")]
 #[path = "cuda/device.rs"]
 mod device;

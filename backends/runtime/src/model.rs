@@ -193,7 +193,7 @@ impl Model {
         // SAFETY: the caller's promise.
         unsafe {
             match frame[frame::ALL + frame::rows::COUNT] {
-                1 => self.pool.run_token(self.step, frame.as_ptr()),
+                1 if frame[frame::DECODING] == 0 => self.pool.run_token(self.step, frame.as_ptr()),
                 _ => self.pool.run(self.step, frame.as_ptr(), meetings),
             }
         }

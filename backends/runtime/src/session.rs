@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 mod cut;
+mod decode;
 mod fault;
 mod rewind;
 #[cfg(test)]

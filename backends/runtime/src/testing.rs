@@ -1,9 +1,11 @@
 //! Hand-made models for tests: what generated code does, in a few lines of Rust.
 
 mod caches;
+mod chooser;
 mod since;
 
 pub(crate) use caches::{MOST_KEPT, SPAN, dropper, thinner};
+pub(crate) use chooser::{CHOSEN, choosing_adder, choosing_rememberer};
 pub(crate) use since::{NEVER, breaks_at_ends, since};
 
 use std::{
@@ -128,6 +130,7 @@ pub(crate) fn descriptor(name: &str) -> Descriptor {
         max_chunk: 8,
         padding: 0,
         scratch_bytes: 0,
+        sampled: None,
     }
 }
 
@@ -264,7 +267,7 @@ pub(crate) fn rememberer() -> Code {
     code(&Descriptor { states, ..described }, remember)
 }
 
-unsafe extern "C" fn remember(slots: *const u64, tid: i64, _: i64) {
+pub(crate) unsafe extern "C" fn remember(slots: *const u64, tid: i64, _: i64) {
     // SAFETY: the caller's promise.
     unsafe { add_to(slots, tid, false) };
 }

@@ -10,6 +10,7 @@ mod block_products;
 mod chunked;
 mod clocked;
 mod cx;
+mod decode;
 mod elementwise;
 mod expr;
 mod frame;

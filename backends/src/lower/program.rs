@@ -3,6 +3,7 @@
 use super::{
     clocked,
     cx::Layer,
+    decode::Sampled,
     layer, long_conv,
     slots::{self, Source},
     step::Driver,
@@ -40,6 +41,10 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
         .collect();
     let states: Vec<usize> = layers.iter().map(|l| slots::sources(l).len()).collect();
     let of_layers = model.calls.iter().map(|call| states[call.kind.0 as usize]).sum();
+    let sampled = TargetInfo::of(&planned.settings.machine)
+        .samples
+        .then(|| Sampled::of(model))
+        .flatten();
     let driver = Driver {
         model,
         layers: &layers,
@@ -50,6 +55,8 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
         max_chunk,
         caches: &planned.caches,
         level,
+        sampled,
+        lanes: planned.settings.machine.lanes,
     };
     let mut module = Module::default();
     crate::kernels::copy(&mut module, planned.settings.machine.lanes);
@@ -73,6 +80,7 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
         max_chunk,
         padding: layers.iter().map(|l| l.plan.padding()).max().unwrap_or(0),
         scratch_bytes: layers.iter().map(layer::scratch_bytes).max().unwrap_or(0),
+        sampled: sampled.map(|sampled| sampled.output),
         ..blank(model)
     };
     Program { module, descriptor }
@@ -280,5 +288,6 @@ fn blank(model: &Model) -> Descriptor {
         max_chunk: 0,
         padding: 0,
         scratch_bytes: 0,
+        sampled: None,
     }
 }

@@ -5,6 +5,7 @@ use super::{
     args::Args,
     attend, clocked,
     cx::Layer,
+    decode::{self, Sampled},
     frame::{Frame, Record, RowRecord, Rows, SegmentRecord},
     layer,
     streams::{Place, ResultCopy, Streams, row_bytes},
@@ -38,6 +39,10 @@ pub(super) struct Driver<'a> {
     pub(super) caches: &'a Caches,
     /// By which both functions are named.
     pub(super) level: Level,
+    /// The logits from which the step chooses tokens, if it does.
+    pub(super) sampled: Option<Sampled>,
+    /// Lanes of vectors.
+    pub(super) lanes: u32,
 }
 
 /// Tables of pointers to the rows of streams.
@@ -107,6 +112,9 @@ impl Driver<'_> {
         }
         self.add_load(module);
         self.add_step(module);
+        if let Some(sampled) = self.sampled {
+            sampled.add(module, self.level, self.lanes);
+        }
     }
 
     fn add_load(&self, module: &mut Module) {
@@ -126,7 +134,11 @@ impl Driver<'_> {
     }
 
     fn add_step(&self, module: &mut Module) {
-        let mut f = Func::exported(symbols::step(self.level), &[Ty::GLOBAL, Ty::I64, Ty::I64]);
+        let params = [Ty::GLOBAL, Ty::I64, Ty::I64];
+        let mut f = match self.sampled {
+            Some(_) => Func::new(decode::READ, &params, None),
+            None => Func::exported(symbols::step(self.level), &params),
+        };
         let frame = Frame::new(&mut f);
         let of_call = f.stack(self.width());
         let (first, last) = (self.streams.tail, self.model.calls.len());

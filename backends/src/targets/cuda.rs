@@ -41,6 +41,7 @@ pub(super) const SM80: TargetInfo = TargetInfo {
     },
     print: mlir::print_ptx,
     host: Some(mlir::print_host),
+    samples: true,
     instructions: Instructions {
         processor: "sm_80",
         features: "+ptx80",

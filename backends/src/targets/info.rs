@@ -16,6 +16,8 @@ pub struct TargetInfo {
     pub print: fn(&Module) -> String,
     /// For devices: the text of what the processor beside it has.
     pub host: Option<fn(&Module) -> String>,
+    /// Whether steps choose tokens and go on with them: where starting one takes longer than the host's choice.
+    pub samples: bool,
     /// The instructions that code may use.
     pub instructions: Instructions,
 }

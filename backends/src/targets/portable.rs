@@ -35,6 +35,7 @@ pub const PORTABLE: TargetInfo = TargetInfo {
     },
     print: mlir::print,
     host: None,
+    samples: false,
     instructions: Instructions {
         processor: "generic",
         features: "",

@@ -25,6 +25,7 @@ pub(super) const SIMD128: TargetInfo = TargetInfo {
     },
     print: mlir::print_plain,
     host: None,
+    samples: false,
     instructions: Instructions {
         processor: "generic",
         features: "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext",

@@ -22,5 +22,6 @@ mod plain;
 mod policies;
 mod ptxas;
 mod rounded;
+mod sampling;
 mod sequences;
 mod support;

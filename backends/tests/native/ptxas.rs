@@ -3,6 +3,7 @@
 use crate::{
     attend::{self, Attention},
     block_products::{ROWS, assembly},
+    sampling,
 };
 use insta::assert_snapshot;
 use seqc_backends::scratch::Folder;
@@ -97,6 +98,22 @@ fn attention_of_many_rows_fits_into_registers() {
                 "{heads} heads of {groups}, keys of {keys}, values of {values}, {stored}, {gpu}: {}\n",
                 report(&ptxas, &code, gpu)
             );
+        }
+    }
+    assert_snapshot!(said);
+}
+
+#[test]
+fn the_choice_of_tokens_fits_into_registers() {
+    let Some(ptxas) = assembler() else {
+        eprintln!("no ptxas: scripts/setup.sh test installs it");
+        return;
+    };
+    let mut said = String::new();
+    for vocab in [1000, 128_256] {
+        let code = sampling::assembly(vocab);
+        for gpu in ["sm_80", "sm_90", "sm_100"] {
+            said += &format!("{vocab} tokens, {gpu}: {}\n", report(&ptxas, &code, gpu));
         }
     }
     assert_snapshot!(said);

@@ -1,5 +1,6 @@
 //! Verbs of hand-made models: results, files, exit statuses.
 
+mod choosing;
 mod generation;
 mod prompts;
 mod scores;

@@ -5,6 +5,7 @@
 //! ([`Continuation::choose`]), then says what that token shows and whether the answer is over ([`Continuation::take`]).
 //! Reading the token is left to the caller. Its parts can be used alone: a [`Sampler`], [`StopTexts`], [`LogProbs`].
 
+mod choosing;
 mod constraint;
 mod logprobs;
 mod options;
@@ -14,6 +15,7 @@ mod stop;
 mod tests;
 mod truncate;
 
+pub(crate) use choosing::Choosing;
 pub(crate) use constraint::settle_panic_hook;
 pub(crate) use constraint::stop_thread_of_grammar;
 pub use constraint::{Constraint, Grammar, GrammarVocabulary};
@@ -145,6 +147,20 @@ impl<'t> Continuation<'t> {
             token: token as i64,
             logprobs: self.logprobs.map(|best| LogProbs::of(logits, token, best)),
         })
+    }
+
+    /// How steps may choose the next tokens in its place, `count` at most; `None`: it chooses them.
+    pub(crate) fn choosing(&self, count: usize) -> Option<Choosing> {
+        if self.constraint.is_some() || self.logprobs.is_some() {
+            return None;
+        }
+        self.sampler.choosing(count, &self.ends)
+    }
+
+    /// Takes note of a token that a step chose in its place, as it would have.
+    pub(crate) fn chosen(&mut self, token: i64) -> Choice {
+        self.sampler.skip();
+        Choice { token, logprobs: None }
     }
 
     /// Begins to find out, beside the caller, which tokens the grammar admits next, and which ones after each token of a draft.

@@ -1,5 +1,7 @@
 //! How tokens are chosen: the numbers that users set, and their bounds.
 
+use seqc_abi::decoding::MOST_TOP_K;
+
 use crate::{Error, Result};
 
 /// Beyond this temperature all tokens are about equally likely.
@@ -66,6 +68,19 @@ impl SamplingOptions {
     /// Whether the most likely token is taken each time.
     pub fn is_greedy(&self) -> bool {
         self.temperature == 0.0 || self.top_k == 1
+    }
+
+    /// Whether steps of the model can choose tokens in this way ([`seqc_abi::decoding`]): among how many most likely ones, 1 for the most likely
+    /// one. Biases, penalties, other cuts than top-k, and temperatures without it are left to the sampler.
+    pub(super) fn chosen_by_steps(&self) -> Option<usize> {
+        if self.adjusts() {
+            return None;
+        }
+        if self.is_greedy() {
+            return Some(1);
+        }
+        let cuts = self.top_p < 1.0 || self.min_p > 0.0 || self.typical_p < 1.0;
+        (!cuts && (2..=MOST_TOP_K).contains(&self.top_k)).then_some(self.top_k)
     }
 
     /// Whether logits are changed before tokens are left out by their probability.

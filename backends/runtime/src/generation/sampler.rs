@@ -6,7 +6,7 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use super::{
-    SamplingOptions, TokenBias,
+    Choosing, SamplingOptions, TokenBias,
     truncate::{self, Candidate},
 };
 use crate::{Result, weights::Mix};
@@ -73,13 +73,31 @@ impl Sampler {
             .unwrap_or_else(|| vec![Candidate::new(greedy(&logits), 1.0)])
     }
 
+    /// How steps choose tokens as it does, `count` at most, before some that end the answer; `None`: only it can.
+    pub(super) fn choosing(&self, count: usize, ends: &[i64]) -> Option<Choosing> {
+        let top_k = self.options.chosen_by_steps()?;
+        let mut mix = self.mix.clone();
+        Some(Choosing {
+            top_k,
+            temperature: self.options.temperature,
+            draws: (0..count).map(|_| uniform(&mut mix) as f32).collect(),
+            ends: ends.to_vec(),
+        })
+    }
+
+    /// Leaves the choice of a token to a step.
+    pub(super) fn skip(&mut self) {
+        if !self.options.is_greedy() {
+            self.mix.next();
+        }
+    }
+
     fn draw(&mut self, logits: &[f32]) -> usize {
         let logits = self.adjusted(logits);
         let Some(kept) = self.cut(&logits) else {
             return greedy(&logits);
         };
-        // 53 bits: as many as a number in double precision holds.
-        let mut left = (self.mix.next() >> 11) as f64 / (1_u64 << 53) as f64 * truncate::total(&kept);
+        let mut left = uniform(&mut self.mix) * truncate::total(&kept);
         for candidate in &kept {
             left -= candidate.weight;
             if left < 0.0 {
@@ -137,6 +155,11 @@ impl Sampler {
         kept.sort_unstable_by_key(|candidate| candidate.token);
         Some(kept)
     }
+}
+
+/// The next number in `0..1`, of 53 bits: as many as a number in double precision holds.
+fn uniform(mix: &mut Mix) -> f64 {
+    (mix.next() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// The first of the largest logits.

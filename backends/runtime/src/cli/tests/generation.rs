@@ -18,7 +18,7 @@ fn sums() -> Code {
 }
 
 /// A tokenizer whose sixteen tokens are the letters from `a` on, but 3 and 6 the halves of `é`.
-fn letters() -> String {
+pub(super) fn letters() -> String {
     let texts = ('a'..='p').map(|letter| match letter {
         'd' => "Ã".to_owned(),
         'g' => "©".to_owned(),
