@@ -8,8 +8,11 @@ mod warp;
 use std::{
     env,
     ffi::{CStr, CString, c_char, c_int, c_uint, c_void},
-    ptr,
-    sync::{Barrier, RwLock},
+    fs, ptr,
+    sync::{
+        Barrier, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -40,6 +43,15 @@ const RTLD_GLOBAL: c_int = 0x100;
 
 /// What members of the kernel that runs meet at.
 static MEETING: RwLock<Option<Barrier>> = RwLock::new(None);
+
+/// Writes how many kernels were started into the file that `SEQC_LAUNCHES` names.
+fn count() {
+    static LAUNCHES: AtomicUsize = AtomicUsize::new(0);
+    let number = LAUNCHES.fetch_add(1, Ordering::Relaxed) + 1;
+    if let Ok(path) = env::var("SEQC_LAUNCHES") {
+        fs::write(path, number.to_string()).expect("written");
+    }
+}
 
 /// What the fibers of a member call.
 unsafe extern "C" fn seqc_barrier(_counter: *mut u8, _tid: i64, _threads: i64) {
@@ -179,6 +191,7 @@ unsafe extern "C" fn cuLaunchCooperativeKernel(
     arguments: *mut *mut c_void,
 ) -> c_int {
     assert!(shared <= SHARED as c_uint, "{shared} bytes of shared memory");
+    count();
     let members = i64::from(blocks * (threads / MEMBER));
     *MEETING.write().expect("no member failed") = Some(Barrier::new(members as usize));
     let entry: unsafe extern "C" fn(u64, i64, i64) = unsafe { std::mem::transmute(function) };

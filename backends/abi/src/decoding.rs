@@ -30,6 +30,10 @@ pub struct Decoding {
     pub top_k: u64,
     /// An `f32` in the lower half: what logits are divided by.
     pub temperature: u64,
+    /// An `f32` in the lower half: only the most likely of these tokens that together have this share of their probability; 1: all.
+    pub top_p: u64,
+    /// An `f32` in the lower half: only tokens at least this much as likely as the most likely one; 0: all.
+    pub min_p: u64,
     /// Tokens that can be read are below this one.
     pub limit: u64,
     /// Number of tokens before which the step ends.
@@ -54,7 +58,9 @@ pub struct Work {
     pub values: [f32; CANDIDATES],
     /// Their tokens.
     pub tokens: [f32; CANDIDATES],
-    /// Their weights, 0 of those among which none is drawn.
+    /// 1 for those among which one is drawn, else 0.
+    pub kept: [f32; CANDIDATES],
+    /// Their weights.
     pub weights: [f32; CANDIDATES],
     /// A logit that at least as many tokens reach as one is drawn from.
     pub bound: f32,

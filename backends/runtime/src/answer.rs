@@ -239,10 +239,11 @@ impl<'t> Answer<'t> {
     /// Too little memory.
     pub(crate) fn settle(mut self, session: &mut Session) -> Result<()> {
         let end = self.start + self.given.len() as u64;
-        if session.position() > end
-            && let Some(mark) = self.mark.take()
-        {
-            session.return_to(mark);
+        if session.position() > end {
+            match self.mark.take() {
+                Some(mark) => session.return_to(mark),
+                None => session.truncate(end)?,
+            }
         }
         let inputs = [Values::I64(self.unread(session))];
         match &inputs {
@@ -331,8 +332,10 @@ impl<'t> Answer<'t> {
         let Some(choosing) = continuation.choosing(count).filter(|_| count > 1) else {
             return Ok(false);
         };
-        // Should a text end the answer, or not all be asked for, the session goes back to what was given.
-        self.mark = Some(session.mark()?);
+        // Should a text end the answer, the session goes back. A copy of what cannot be cut takes longer than tokens do: should less be asked for, it is
+        // read again.
+        let goes_back = session.cuts_anywhere() || continuation.has_stops();
+        self.mark = goes_back.then(|| session.mark()).transpose()?;
         let tokens = session.decode(&Launch {
             first,
             count,
@@ -398,10 +401,10 @@ impl<'t> Answer<'t> {
     fn go_back(&mut self, session: &mut Session, read: &Read, certain: usize) -> Result<()> {
         if certain < read.tokens.len() {
             let end = session.position() - (read.tokens.len() - certain) as u64;
-            match session.cuts_anywhere() {
-                true => session.truncate(end)?,
+            match self.mark.take_if(|_| !session.cuts_anywhere()) {
                 // All tokens of the step are read again, with those that follow.
-                false => self.mark.take().into_iter().for_each(|mark| session.return_to(mark)),
+                Some(mark) => session.return_to(mark),
+                None => session.truncate(end)?,
             }
         }
         Ok(())

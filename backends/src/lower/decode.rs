@@ -17,12 +17,8 @@ use std::mem::offset_of;
 
 /// Name of the function that reads tokens once.
 pub(super) const READ: &str = "seqc_read";
-/// Name of the function that reads several.
-const SEVERAL: &str = "seqc_read_several";
-/// Name of the function that moves the tables to the next one.
+/// Name of the function that moves the tables to the next token.
 const GO_ON: &str = "seqc_go_on";
-/// Parameters of the step: the frame, and the team's.
-const PARAMS: [Ty; 3] = [Ty::GLOBAL, Ty::I64, Ty::I64];
 
 /// Numbers of tokens are exact as reals below this one.
 const MOST_TOKENS: usize = 1 << 24;
@@ -50,62 +46,65 @@ impl Sampled {
         (ty.elem == Elem::F32 && (1..MOST_TOKENS).contains(&vocab)).then_some(Sampled { output, vocab })
     }
 
-    /// Adds the step, which calls [`READ`].
+    /// Adds the step, which calls [`READ`]. It loads what it needs of the frame between calls, so that little is kept in registers during them.
     pub(super) fn add(self, module: &mut Module, level: Level, lanes: u32) {
         kernels::sample(module, self.vocab, lanes);
         go_on(module);
-        self.several(module);
-        let mut function = Func::exported(symbols::step(level), &PARAMS);
-        let f = &mut function;
-        let start = f.param(0);
-        let (decoding, zero) = (load_word(f, start, frame::DECODING), f.i64(0));
-        let once = f.cmp(Cmp::Eq, decoding, zero);
-        let args = f.params();
-        let call = |name: &'static str| {
-            let args = args.clone();
-            move |f: &mut Func| {
-                f.call(name, &args, None);
-                Vec::new()
-            }
-        };
-        f.if_else(once, call(READ), call(SEVERAL));
-        module.add(function);
-    }
-
-    /// Adds the function that reads tokens until the step ends. It loads what it needs of the frame between calls, so that little is kept during them.
-    fn several(self, module: &mut Module) {
-        let mut function = Func::new(SEVERAL, &PARAMS, None);
+        let mut function = Func::exported(symbols::step(level), &[Ty::GLOBAL, Ty::I64, Ty::I64]);
         let f = &mut function;
         let (start, tid, threads) = (f.param(0), f.param(1), f.param(2));
-        let decoding = table_entry(f, start, frame::DECODING);
-        let count = load_word(f, decoding, offset_of!(Decoding, count) / 8);
-        let (zero, one) = (f.i64(0), f.i64(1));
+        let (count, zero, one) = (count(f, start), f.i64(0), f.i64(1));
         f.for_each(zero, count, 1, |f, n| {
-            // All members see what the first one stored before they met last.
-            let decoding = table_entry(f, start, frame::DECODING);
-            let going = load_word(f, decoding, offset_of!(Decoding, going) / 8);
-            let going = f.cmp(Cmp::Ne, going, zero);
-            f.if_then(going, |f| {
+            let first = f.cmp(Cmp::Eq, n, zero);
+            let going = f.if_else(
+                first,
+                |f| vec![f.i1(true)],
+                |f| {
+                    // All members see what the first one stored before they met last.
+                    let decoding = table_entry(f, start, frame::DECODING);
+                    let going = load_word(f, decoding, offset_of!(Decoding, going) / 8);
+                    vec![f.cmp(Cmp::Ne, going, zero)]
+                },
+            );
+            f.if_then(going[0], |f| {
                 f.call(READ, &[start, tid, threads], None);
                 let next = f.add(n, one);
-                let decoding = table_entry(f, start, frame::DECODING);
-                let count = load_word(f, decoding, offset_of!(Decoding, count) / 8);
                 let more = f.cmp(Cmp::Lt, next, count);
-                f.if_then(more, |f| {
-                    let outputs = table_entry(f, start, frame::OUTPUTS);
-                    let logits = table_entry(f, outputs, self.output);
-                    let barrier = table_entry(f, start, frame::BARRIER);
-                    f.call(kernels::SAMPLE, &[decoding, logits, n, barrier, tid, threads], None);
-                    f.on_member(Team { tid, threads }, 0, |f| {
-                        f.call(GO_ON, &[start, n], None);
-                    });
-                    let barrier = table_entry(f, start, frame::BARRIER);
-                    f.call(symbols::BARRIER, &[barrier, tid, threads], None);
-                });
+                f.if_then(more, |f| self.choose(f, n));
             });
         });
         module.add(function);
     }
+
+    /// Chooses the token behind token `n` of the step and moves the tables to it.
+    fn choose(self, f: &mut Func, n: Val) {
+        let (start, tid, threads) = (f.param(0), f.param(1), f.param(2));
+        let decoding = table_entry(f, start, frame::DECODING);
+        let outputs = table_entry(f, start, frame::OUTPUTS);
+        let logits = table_entry(f, outputs, self.output);
+        let barrier = table_entry(f, start, frame::BARRIER);
+        f.call(kernels::SAMPLE, &[decoding, logits, n, barrier, tid, threads], None);
+        f.on_member(Team { tid, threads }, 0, |f| {
+            f.call(GO_ON, &[start, n], None);
+        });
+        let barrier = table_entry(f, start, frame::BARRIER);
+        f.call(symbols::BARRIER, &[barrier, tid, threads], None);
+    }
+}
+
+/// The most tokens that a step reads one after another: one without a record, which a step of a chunk or a batch has none of.
+fn count(f: &mut Func, start: Val) -> Val {
+    let (decoding, zero) = (load_word(f, start, frame::DECODING), f.i64(0));
+    let once = f.cmp(Cmp::Eq, decoding, zero);
+    let count = f.if_else(
+        once,
+        |f| vec![f.i64(1)],
+        |f| {
+            let decoding = table_entry(f, start, frame::DECODING);
+            vec![load_word(f, decoding, offset_of!(Decoding, count) / 8)]
+        },
+    );
+    count[0]
 }
 
 /// Adds the function that moves the tables to the token that was chosen behind the token of a number in the step, or ends the step.
@@ -159,8 +158,8 @@ fn is_read(f: &mut Func, decoding: Val, token: Val) -> Val {
 
 /// Moves the tables of a step, which has one row, to the next token.
 fn advance(f: &mut Func, start: Val, token: Val) {
-    let [inputs, rows, segments] = [rows::INPUTS, rows::TABLE, rows::SEGMENT_TABLE]
-        .map(|slot| table_entry(f, start, frame::ALL + slot));
+    let [inputs, rows, segments] =
+        [rows::INPUTS, rows::TABLE, rows::SEGMENT_TABLE].map(|slot| table_entry(f, start, frame::ALL + slot));
     let input = table_entry(f, inputs, 0);
     f.store(token, input);
     let one = f.i64(1);

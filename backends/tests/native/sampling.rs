@@ -18,6 +18,8 @@ use std::mem::offset_of;
 struct Case {
     top_k: usize,
     temperature: f32,
+    top_p: f32,
+    min_p: f32,
     /// In `0..1`.
     drawn: f64,
 }
@@ -25,6 +27,8 @@ struct Case {
 const GREEDY: Case = Case {
     top_k: 1,
     temperature: 0.0,
+    top_p: 1.0,
+    min_p: 0.0,
     drawn: 0.0,
 };
 
@@ -48,6 +52,8 @@ fn record(case: Case, draws: u64, work: u64) -> [u64; size_of::<Decoding>() / 8]
     words[offset_of!(Decoding, draws) / 8] = draws;
     words[offset_of!(Decoding, top_k) / 8] = case.top_k as u64;
     words[offset_of!(Decoding, temperature) / 8] = u64::from(case.temperature.to_bits());
+    words[offset_of!(Decoding, top_p) / 8] = u64::from(case.top_p.to_bits());
+    words[offset_of!(Decoding, min_p) / 8] = u64::from(case.min_p.to_bits());
     words[offset_of!(Decoding, work) / 8] = work;
     words
 }
@@ -121,6 +127,17 @@ fn expected(logits: &[f32], case: Case) -> Option<i64> {
     }
     kept.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     kept.truncate(case.top_k);
+    if case.top_p < 1.0 {
+        let enough = f64::from(case.top_p) * kept.iter().map(|(weight, _)| weight).sum::<f64>();
+        let mut seen = 0.0;
+        let reaches = |(weight, _): &(f64, i64)| {
+            seen += weight;
+            seen >= enough
+        };
+        let last = kept.iter().position(reaches);
+        kept.truncate(last.map_or(kept.len(), |last| last + 1));
+    }
+    kept.retain(|(weight, _)| *weight >= f64::from(case.min_p));
     kept.sort_by_key(|(_, token)| *token);
     let mut left = case.drawn * kept.iter().map(|(weight, _)| weight).sum::<f64>();
     let here = kept.iter().find(|(weight, _)| {
@@ -141,11 +158,19 @@ fn rows(vocab: usize, random: &mut Random) -> Vec<Vec<f32>> {
 
 fn cases(random: &mut Random) -> Vec<Case> {
     let mut cases = vec![GREEDY];
-    for (top_k, temperature) in [(2, 1.0), (7, 0.6), (20, 1.5), (40, 0.9), (64, 4.0)] {
+    for (top_k, temperature, top_p, min_p) in [
+        (2, 1.0, 1.0, 0.0),
+        (7, 0.6, 1.0, 0.1),
+        (20, 1.5, 0.8, 0.0),
+        (40, 0.9, 0.95, 0.05),
+        (64, 4.0, 1.0, 0.0),
+    ] {
         let drawn = f64::from(random.float() + 1.0) / 2.0;
         cases.push(Case {
             top_k,
             temperature,
+            top_p,
+            min_p,
             drawn,
         });
     }
@@ -210,6 +235,7 @@ fn logits_that_do_not_decide_are_left_to_the_host() {
         top_k: 5,
         temperature: 1.0,
         drawn: 0.3,
+        ..GREEDY
     };
     let mut odd: Vec<Vec<f32>> = vec![vec![-inf; 40]];
     for (at, value) in [(0, nan), (39, nan), (17, inf)] {

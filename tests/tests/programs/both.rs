@@ -113,11 +113,24 @@ impl Both {
     }
 
     /// A conversation goes on as on this machine.
-    pub(super) fn agree_on_conversations(&self) {
-        let words = self.words("chat --max-tokens 6");
+    pub(super) fn agree_on_conversations(&self, how: &str) {
+        let words = self.words(format!("chat {how}").trim_end());
         let [here, there] =
             [&self.here, &self.there].map(|program| program.run_with_input(&words, "Hi\nAnd now?\n").ok().stdout);
-        assert_eq!(here, there);
+        assert_eq!(here, there, "{how}");
+    }
+
+    /// An answer ends as on this machine, and what goes on from the state behind it does. Why it ended.
+    pub(super) fn agree_on_ends(&self, line: &str) -> Value {
+        let said = [&self.here, &self.there].map(|program| {
+            let state = fresh_file("state").display().to_string();
+            let begun = json(program.run(&self.words(&format!("{line} --json --save-state {state}"))));
+            let on = format!("generate -n 20 --ignore-eos --json --load-state {state}");
+            let on = json(program.run(&self.words(&on)));
+            ["tokens", "text", "stop"].map(|key| [begun[key].clone(), on[key].clone()])
+        });
+        assert_eq!(said[0], said[1], "{line}");
+        said[0][2][0].clone()
     }
 
     /// A state that the other machine saves and loads, with these words, goes on as on this one.

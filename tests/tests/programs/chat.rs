@@ -47,7 +47,7 @@ fn write(path: &Path, text: &str) {
 }
 
 /// A folder with the tokenizer of bytes and these files beside it.
-fn folder(files: &[(&str, &str)]) -> PathBuf {
+pub(super) fn folder(files: &[(&str, &str)]) -> PathBuf {
     let dir = fresh_file("tokenizer");
     fs::create_dir_all(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
     let tokenizer = fs::read_to_string(fixture::folder().join("chat").join("tokenizer.json"));

@@ -11,7 +11,7 @@ use seqc_tests::{
     program::{Program, fresh_file},
     scratch,
 };
-use std::fs;
+use std::{fs, process::Command};
 
 const TARGET: &str = "cuda";
 
@@ -29,7 +29,7 @@ fn policies_keep_and_choose_what_is_known() {
 fn every_verb_says_what_it_says_on_this_machine() {
     let both = Both::new(TARGET);
     both.agree_on_verbs();
-    both.agree_on_conversations();
+    both.agree_on_conversations("--max-tokens 6");
     both.agree_on_states("");
 }
 
@@ -69,6 +69,76 @@ fn builds_that_are_not_there_say_so() {
     assert!(said.contains("--target wasm"), "{said}");
     let said = build(&["--target", "x86-64-v3", "--emit", "ptx"]);
     assert!(said.contains("--target cuda"), "{said}");
+}
+
+/// Answers of which steps choose most tokens, and how many kernels were started for them.
+#[test]
+fn tokens_that_steps_choose_are_those_of_this_machine() {
+    let both = Both::new(TARGET);
+    let said = ["tokens", "text", "stop"];
+    let (mut greedy, mut drawn) = (0, 0);
+    for prompt in ["Once", "upon", "a", "time"] {
+        both.agree(&format!("generate --json --prompt {prompt} -n 50 --ignore-eos"), &said);
+        greedy += launches(&both, &format!("generate --prompt {prompt} -n 65 --ignore-eos"));
+    }
+    for (seed, how) in [
+        "--top-k 2",
+        "--top-k 20 --min-p 0.05",
+        "--top-k 40 --top-p 0.9",
+        "--top-k 64",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let how = format!("--temperature 0.9 {how} --seed {seed} --ignore-eos");
+        both.agree(&format!("generate --json --prompt Once -n 50 {how}"), &said);
+        drawn += launches(&both, &format!("generate --prompt Once -n 65 {how}"));
+    }
+    // One reads parameters, one the prompt, and one 16 tokens at most.
+    assert_eq!(greedy, 4 * (2 + 4));
+    assert!(drawn <= 4 * (2 + 6), "{drawn} kernels were started");
+    let alone = launches(&both, "generate --prompt Once -n 17 --temperature 0.9 --ignore-eos");
+    assert_eq!(alone, 2 + 16);
+}
+
+#[test]
+fn answers_end_in_the_middle_of_a_launch() {
+    let both = Both::new(TARGET);
+    let of_text = ["LH", "y^Z", "ho", ")Z"].map(|stop| {
+        let line = format!("generate --prompt Once -n 45 --stop {stop}");
+        both.agree_on_ends(&line)
+    });
+    assert!(of_text.iter().filter(|why| *why == "text").count() >= 3, "{of_text:?}");
+    for how in [
+        "--max-tokens 40",
+        "--max-tokens 40 --temperature 0.8 --top-k 30 --seed 4",
+    ] {
+        both.agree_on_conversations(how);
+    }
+    let config = r#"{"bos_token": "<s>", "eos_token": "Z"}"#;
+    let dir = chat::folder(&[("tokenizer_config.json", config)]).display().to_string();
+    let both = Both { tokenizer: dir, ..both };
+    assert_eq!(both.agree_on_ends("generate --prompt Once -n 45"), "end");
+    for seed in 1..4 {
+        both.agree_on_ends(&format!(
+            "generate --prompt Once -n 45 --temperature 0.5 --top-k 30 --seed {seed}"
+        ));
+    }
+}
+
+/// How many kernels are started for a line.
+fn launches(both: &Both, line: &str) -> usize {
+    let counted = fresh_file("launches");
+    let emulator = both.there.emulator.as_ref().expect("no GPU is needed");
+    let mut command = Command::new(emulator);
+    command
+        .env("SEQC_LAUNCHES", &counted)
+        .arg(&both.there.path)
+        .args(both.words(line));
+    let output = command.output().expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = fs::read_to_string(counted).expect("kernels were started");
+    text.parse().expect("a number")
 }
 
 /// Libraries for this machine and for a GPU in one program.

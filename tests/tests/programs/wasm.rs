@@ -27,7 +27,7 @@ fn policies_keep_and_choose_what_is_known() {
 fn every_verb_says_what_it_says_on_this_machine() {
     let both = Both::new(TARGET);
     both.agree_on_verbs();
-    both.agree_on_conversations();
+    both.agree_on_conversations("--max-tokens 6");
     both.agree_on_states("");
 }
 

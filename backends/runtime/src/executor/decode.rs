@@ -88,6 +88,8 @@ impl Executor<'_> {
         let Choosing {
             top_k,
             temperature,
+            top_p,
+            min_p,
             draws,
             ends,
         } = launch.choosing;
@@ -102,6 +104,8 @@ impl Executor<'_> {
             draws: self.copies.place(draws)?,
             top_k: *top_k as u64,
             temperature: u64::from(temperature.to_bits()),
+            top_p: u64::from(top_p.to_bits()),
+            min_p: u64::from(min_p.to_bits()),
             limit: vocab.map_or(i64::MAX as u64, |vocab| vocab as u64),
             ends: ends.len() as u64,
             end_table: self.copies.place(ends)?,

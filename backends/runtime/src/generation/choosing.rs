@@ -7,6 +7,10 @@ pub(crate) struct Choosing {
     pub(crate) top_k: usize,
     /// What logits are divided by.
     pub(crate) temperature: f32,
+    /// Of these only those that together have this share of their probability; 1: all.
+    pub(crate) top_p: f32,
+    /// Of these only those at least this much as likely as the most likely one; 0: all.
+    pub(crate) min_p: f32,
     /// The numbers in `0..1` by which tokens are drawn, in order.
     pub(crate) draws: Vec<f32>,
     /// Tokens that end the answer.

@@ -157,6 +157,11 @@ impl<'t> Continuation<'t> {
         self.sampler.choosing(count, &self.ends)
     }
 
+    /// Whether texts end it.
+    pub(crate) fn has_stops(&self) -> bool {
+        !self.stops.is_empty()
+    }
+
     /// Takes note of a token that a step chose in its place, as it would have.
     pub(crate) fn chosen(&mut self, token: i64) -> Choice {
         self.sampler.skip();

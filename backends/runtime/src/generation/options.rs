@@ -71,7 +71,7 @@ impl SamplingOptions {
     }
 
     /// Whether steps of the model can choose tokens in this way ([`seqc_abi::decoding`]): among how many most likely ones, 1 for the most likely
-    /// one. Biases, penalties, other cuts than top-k, and temperatures without it are left to the sampler.
+    /// one. Biases, penalties, typical-p, and temperatures without top-k are left to the sampler.
     pub(super) fn chosen_by_steps(&self) -> Option<usize> {
         if self.adjusts() {
             return None;
@@ -79,8 +79,7 @@ impl SamplingOptions {
         if self.is_greedy() {
             return Some(1);
         }
-        let cuts = self.top_p < 1.0 || self.min_p > 0.0 || self.typical_p < 1.0;
-        (!cuts && (2..=MOST_TOP_K).contains(&self.top_k)).then_some(self.top_k)
+        (self.typical_p == 1.0 && (2..=MOST_TOP_K).contains(&self.top_k)).then_some(self.top_k)
     }
 
     /// Whether logits are changed before tokens are left out by their probability.

@@ -80,6 +80,8 @@ impl Sampler {
         Some(Choosing {
             top_k,
             temperature: self.options.temperature,
+            top_p: self.options.top_p,
+            min_p: self.options.min_p,
             draws: (0..count).map(|_| uniform(&mut mix) as f32).collect(),
             ends: ends.to_vec(),
         })

@@ -10,7 +10,8 @@ use crate::{code::Code, generation::greedy};
 /// Tokens that steps have chosen, in all tests of this process.
 pub(crate) static CHOSEN: AtomicUsize = AtomicUsize::new(0);
 
-/// [`adder`](super::adder) whose steps choose tokens, but for those that end an answer; of a temperature below 0.1 they leave all to the host.
+/// [`adder`](super::adder) whose steps choose tokens, but for those that end an answer; of a temperature below 0.1, or where top-p or min-p cuts,
+/// they leave all to the host.
 pub(crate) fn choosing_adder(ends: &[i64]) -> Code {
     let described = Descriptor {
         sampled: Some(0),
@@ -78,8 +79,9 @@ fn next(record: &Decoding, logits: &[f32], n: usize) -> Option<i64> {
     if record.top_k == 1 {
         return Some(greedy(logits) as i64);
     }
-    let temperature = f32::from_bits(record.temperature as u32);
-    if temperature < 0.1 {
+    let [temperature, top_p, min_p] =
+        [record.temperature, record.top_p, record.min_p].map(|bits| f32::from_bits(bits as u32));
+    if temperature < 0.1 || top_p < 1.0 || min_p > 0.0 {
         return None;
     }
     let mut tokens: Vec<usize> = (0..logits.len()).collect();

@@ -110,7 +110,7 @@ pub fn sample(module: &mut Module, vocab: usize, lanes: u32) -> &'static str {
                 let draws = f.load_slot(decoding, offset_of!(Decoding, draws) / 8, Ty::GLOBAL);
                 let at = f.gep(draws, n, Scalar::F32);
                 let drawn = f.load_aligned(at, Ty::F32);
-                f.call(draw::DRAW, &[work, k, temperature, drawn], None);
+                f.call(draw::DRAW, &[work, decoding, drawn], None);
             });
             Vec::new()
         },

@@ -4,10 +4,15 @@ use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
-use super::{generation::letters, json};
+use super::{generation::letters, json, ok};
 use crate::{
+    answer::{Answer, Wish},
     code::Code,
-    testing::{self, CHOSEN, CONTEXT, adder_descriptor, choosing_adder, choosing_rememberer, fresh},
+    generation::{Continuation, Sampler, SamplingOptions, Wishes, greedy},
+    inputs::Values,
+    model::{Model, Options},
+    session::{Cut, Session, Wanted},
+    testing::{self, CHOSEN, CONTEXT, VOCAB, adder_descriptor, choosing_adder, choosing_rememberer, fresh, sums},
 };
 
 /// Models by whose steps tokens are chosen, each beside the same whose steps choose none.
@@ -104,10 +109,41 @@ fn what_a_step_read_behind_a_stop_text_is_forgotten() {
 }
 
 #[test]
-fn an_answer_that_is_cut_off_is_read_as_far_as_it_was_given() {
+fn several_answers_at_once_are_those_of_the_sampler() {
     for codes in pairs(&[]) {
-        let line = "generate --prompt-tokens 3,1 -n 12 --samples 3 --temperature 1 --top-k 8 --json";
-        let [one, other] = codes.map(|code| json(code, line)["samples"].clone());
+        let line = "generate --prompt-tokens 3,1 -n 12 --samples 3 --temperature 1 --top-k 8";
+        let [one, other] = codes.map(|code| ok(code, line));
         assert_eq!(one, other);
+    }
+}
+
+#[test]
+fn an_answer_that_is_given_up_is_read_as_far_as_it_was_given() {
+    for [_, code] in pairs(&[]) {
+        let model = Model::load(code, &Options::default()).expect("a model");
+        for given in 1..40 {
+            let mut session = Session::new(&model).expect("memory");
+            let prompt = [Values::I64(vec![4, 1])];
+            let read = session.feed(&prompt, &Cut::default(), Wanted::Last, |_| Ok(()));
+            read.expect("a prompt");
+            session.begin_answer();
+            let sampler = Sampler::new(SamplingOptions::default(), VOCAB).expect("options");
+            let wish = Wish {
+                continuation: Continuation::new(sampler, None, Wishes::default()).expect("no stop texts"),
+                max_tokens: 60,
+                logits: 0,
+                speculation: None,
+            };
+            let mut answer = Answer::new(&session, wish);
+            for _ in 0..given {
+                answer.next(&mut session).expect("a token");
+            }
+            answer.settle(&mut session).expect("memory");
+            let all = [&[4, 1], &sums(&[4, 1], given + 1)[..]].concat();
+            let (next, all) = all.split_last().expect("tokens");
+            assert_eq!(session.tokens(), Some(all));
+            let logits = session.last(0).expect("what was read last");
+            assert_eq!(greedy(logits) as i64, *next, "{given} tokens");
+        }
     }
 }
