@@ -4,7 +4,7 @@
 //! probability next to that of a cut, or two quotients are so near to zero that their weights are equal in double precision: the choice is left to the host then.
 
 use super::{
-    Row,
+    row::Row,
     work::{Entries, Work, best, each, sum_where},
 };
 use crate::{

@@ -5,66 +5,18 @@
 //! them by the quotient that the host ranks by and draws from their weights.
 
 mod draw;
+mod row;
 mod search;
 mod work;
 
 use crate::kernel::{Cmp, Func, Module, Scalar, Team, Ty, Val};
+use row::Row;
 use seqc_abi::{decoding::Decoding, symbols};
 use std::mem::offset_of;
 use work::{Work, best};
 
 /// Name of the function that [`sample`] adds.
 pub const SAMPLE: &str = "seqc_sample";
-
-/// A row of logits, as the functions here are written for it.
-#[derive(Clone, Copy)]
-struct Row {
-    /// Tokens.
-    vocab: usize,
-    /// Lanes of vectors.
-    lanes: u32,
-}
-
-impl Row {
-    /// How many groups are searched, a multiple of the lanes.
-    fn groups(self) -> usize {
-        let lanes = self.lanes as usize;
-        let vectors = self.vocab.div_ceil(lanes);
-        vectors.next_multiple_of(lanes).min(seqc_abi::decoding::GROUPS)
-    }
-
-    /// Runs `body` for each vector of logits of a group: with the first token, the mask of those that there are, and the logits, minus infinity elsewhere.
-    fn vectors(
-        self,
-        f: &mut Func,
-        logits: Val,
-        group: Val,
-        init: &[Val],
-        body: impl FnOnce(&mut Func, Logits, &[Val]) -> Vec<Val>,
-    ) -> Vec<Val> {
-        let (vectors, lanes) = (self.vocab.div_ceil(self.lanes as usize), i64::from(self.lanes));
-        let (end, step, lanes) = (f.i64(vectors as i64), f.i64(self.groups() as i64), f.i64(lanes));
-        let vocab = f.i64(self.vocab as i64);
-        f.for_loop(group..end, step, init, |f, vector, carried| {
-            let first = f.mul(vector, lanes);
-            let left = f.sub(vocab, first);
-            let mask = f.tail_mask(left, self.lanes);
-            let ty = Ty::V(self.lanes, Scalar::F32);
-            let (p, nothing) = (f.gep(logits, first, Scalar::F32), f.float(ty, f32::NEG_INFINITY));
-            let values = f.masked_load(p, mask, ty);
-            let values = f.select(mask, values, nothing);
-            body(f, Logits { first, mask, values }, carried)
-        })
-    }
-}
-
-/// A vector of a row.
-#[derive(Clone, Copy)]
-struct Logits {
-    first: Val,
-    mask: Val,
-    values: Val,
-}
 
 /// Adds `fn(decoding, logits, n, barrier, tid, threads)`, which the whole team calls: the token that comes behind token `n` of a step is in the work memory
 /// when the first member returns. Returns its name, [`SAMPLE`].

@@ -1,7 +1,7 @@
 //! The search for candidates, in which all members take part.
 
 use super::{
-    Row,
+    row::Row,
     work::{Work, best, sum_where},
 };
 use crate::kernel::{Cast, Cmp, Func, Module, Scalar, Team, Ty, Val};

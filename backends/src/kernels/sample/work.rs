@@ -1,6 +1,6 @@
 //! The memory in which logits are searched ([`seqc_abi::decoding::Work`]).
 
-use super::Row;
+use super::row::Row;
 use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Val};
 use seqc_abi::decoding;
 use std::mem::offset_of;
