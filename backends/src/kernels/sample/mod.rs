@@ -9,7 +9,7 @@ mod row;
 mod search;
 mod work;
 
-use crate::kernel::{Cmp, Func, Module, Scalar, Team, Ty, Val};
+use crate::kernel::{Cmp, Func, Module, Scalar, Team, Ty};
 use row::Row;
 use seqc_abi::{decoding::Decoding, symbols};
 use std::mem::offset_of;
