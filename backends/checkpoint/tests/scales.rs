@@ -89,6 +89,11 @@ fn large_tensors_are_converted_in_pieces() {
 
 #[test]
 fn what_does_not_fit_stays_a_tensor_of_its_own() {
+    let wide = ("w", "F8_E4M3", &[416, 256][..], vec![0x38; 416 * 256]);
+    let path = file("few", &[wide, ("w_scale_inv", "F32", &[1, 2], reals(&[1.0, 2.0]))]);
+    let checkpoint = Checkpoint::open(&path).expect("a checkpoint");
+    assert_eq!(checkpoint.without_factors().collect::<Vec<_>>(), ["w"]);
+    fs::remove_file(path).expect("removed");
     let cases: [(&str, &str, &[usize]); 4] = [
         ("shape", "F8_E4M3", &[2, 2]),
         ("rows", "F8_E4M3", &[3]),

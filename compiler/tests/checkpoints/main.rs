@@ -208,8 +208,28 @@ fn a_common_prefix_of_missing_names_is_found() {
             "the checkpoint has them under `language.`",
         ],
     );
-    let said = refused(&checkpoint("shorter", CONFIG, &renamed("model.", "")));
-    holds(&said, &["the checkpoint has them without `model.`"]);
+}
+
+/// As `save_pretrained` of a model without its head writes them.
+#[test]
+fn names_without_what_the_head_stands_beside_are_found() {
+    let all = plain().into_iter();
+    let body: Tensors = all
+        .map(|(name, ty, shape)| (name.replacen("model.", "", 1), ty, shape))
+        .collect();
+    let (imported, said) = try_import(&checkpoint("body", CONFIG, &body), None).unwrap_or_else(|said| panic!("{said}"));
+    holds(&imported.text, &["names: {model.: \"\"}"]);
+    assert_eq!(said, "");
+}
+
+/// Configurations that change numbers in a way that a family does not have are refused by name.
+#[test]
+fn decoders_that_see_both_sides_are_refused() {
+    let config = CONFIG.replacen('{', "{\"is_causal\": false,", 1);
+    holds(
+        &refused(&checkpoint("both-sides", &config, &plain())),
+        &["is_causal: false"],
+    );
 }
 
 #[test]

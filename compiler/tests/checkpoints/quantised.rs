@@ -120,3 +120,12 @@ fn packed_weights_are_explained_once() {
     holds(&said, &["quantised in an unsupported form", "qweight"]);
     assert!(!said.contains("missing"), "{said}");
 }
+
+/// A configuration that says so is believed: numbers of eight bits without factors are not what the model was trained with.
+#[test]
+fn matrices_of_eight_bits_without_their_factors_are_refused() {
+    let key = r#""quantization_config": {"quant_method": "fp8", "activation_scheme": "dynamic"}"#;
+    let config = CONFIG.replacen('{', &format!("{{{key},"), 1);
+    let said = refused(&checkpoint("without-factors", &config, &quantised("F8_E4M3", &[])));
+    holds(&said, &["has no factors", "_scale_inv", "fetch the checkpoint again"]);
+}

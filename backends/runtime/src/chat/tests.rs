@@ -70,6 +70,24 @@ fn difference(recorded: &Value, case: &Value) -> Option<String> {
 }
 
 #[test]
+fn what_is_no_text_and_what_is_missing_is_as_in_python() {
+    for (template, text) in [
+        ("{{ [1, 'a'] | trim }}", "[1, 'a']"),
+        ("{{ '--a-' | trim(chars='-') }}", "a"),
+        ("{{ [['a'], 2] | join(d=' ') }}", "['a'] 2"),
+        ("{{ messages | join(', ', attribute='role') }}", "user"),
+        ("{{ ['a'] | upper }}", "['A']"),
+        (
+            "{{ nothing | length }}{{ nothing | count }}{{ nothing | first }}{{ [3, 4] | first }}",
+            "003",
+        ),
+        ("a\r\nb\rc", "a\nb\nc"),
+    ] {
+        assert_eq!(chat(template, None).expect(template), text, "{template:?}");
+    }
+}
+
+#[test]
 fn templates_may_ask_for_the_time() {
     let template = "{% if add_generation_prompt %}{{ strftime_now('%Y').isdigit() }}{% endif %}{{ messages[0].content.strip() | upper }}";
     assert_eq!(chat(template, Some(" be brief ")).expect("a chat"), "TrueBE BRIEF");

@@ -337,6 +337,22 @@ fn write_json(tokenizer: &[u8], config: &[u8]) -> PathBuf {
 }
 
 #[test]
+fn tokens_that_the_settings_alone_list_are_cut_out_of_texts() {
+    let (tokenizer, mut config) = json_file();
+    let token = json!({"content": "ab", "special": true});
+    config["added_tokens_decoder"] = json!({"3": token, "9": {"content": "none"}, "1": {"content": "b"}});
+    let of = |config: &Value| {
+        let path = write_json(tokenizer.to_string().as_bytes(), config.to_string().as_bytes());
+        Tokenizer::open(&path)
+            .expect("a tokenizer")
+            .encode(" ab", true)
+            .expect("ids")
+    };
+    assert_eq!(of(&config), [4, 3]);
+    assert_eq!(of(&Value::Null), [5]);
+}
+
+#[test]
 fn a_tokenizer_json_is_read_with_what_lies_beside_it() {
     let (tokenizer, config) = json_file();
     let path = write_json(tokenizer.to_string().as_bytes(), config.to_string().as_bytes());
