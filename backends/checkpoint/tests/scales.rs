@@ -114,7 +114,7 @@ fn what_does_not_fit_stays_a_tensor_of_its_own() {
 
 /// What a copy of such a tensor holds, as its encoding decodes it.
 fn copied(name: &str, shape: &[usize], factors: Factors<'_>, reference: &str) -> (Encoding, Vec<f32>) {
-    let numbers = (0..shape.iter().product::<usize>()).map(|n| (n * 7 % 127) as u8 | (n % 2 << 7) as u8);
+    let numbers = (0..shape.iter().product::<usize>()).map(|n| (n * 7 % 127) as u8 | ((n % 2) << 7) as u8);
     let scales = ("w_scale_inv", "F32", factors.shape, reals(factors.values));
     let path = file(name, &[("w", "F8_E4M3", shape, numbers.collect()), scales]);
     let checkpoint = Checkpoint::open(&path).expect("a checkpoint");
