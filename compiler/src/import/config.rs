@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 /// Longest list that an expression may look at.
 const MAX_LIST: usize = 65_536;
 
+/// Where the configuration of a part has the type of the whole model.
+pub(super) const WHOLE: &str = "whole_model_type";
+
 /// Keys under which a configuration says that the weights are quantised, and how.
 const QUANTISED: &[&str] = &[
     "quantization_config",
@@ -104,10 +107,7 @@ impl Config {
         let shared = SHARED.iter().filter_map(|name| root.get_key_value(*name));
         both.extend(shared.map(|(name, value)| (name.clone(), value.clone())));
         // Some whole models change how their text half reads.
-        both.extend(
-            root.get("model_type")
-                .map(|value| ("whole_model_type".to_owned(), value.clone())),
-        );
+        both.extend(root.get("model_type").map(|value| (WHOLE.to_owned(), value.clone())));
         Some(Config {
             path: self.path.clone(),
             kind: Kind::Json(Value::Object(both)),
@@ -186,7 +186,9 @@ impl Config {
             let method = ["quant_method", "format", "quant_algo"]
                 .iter()
                 .find_map(|k| says.get(k)?.as_str());
+            let is_static = says.get("activation_scheme").and_then(Value::as_str) == Some("static");
             Some(match method {
+                Some(method) if is_static => format!("`{key}`: {method} with `activation_scheme: static`"),
                 Some(method) => format!("`{key}`: {method}"),
                 None => format!("`{key}`"),
             })

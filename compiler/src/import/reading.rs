@@ -2,7 +2,7 @@
 
 use super::{
     clauses::Rule,
-    config::{Config, described},
+    config::{Config, WHOLE, described},
     error::bare,
     expected::{self, Expected},
     references::filled,
@@ -90,6 +90,10 @@ impl<'a> Reading<'a> {
                 _ => d,
             };
             match d.code == MISSING {
+                // Older models of text and something else leave out what their class has a default for.
+                true if self.config.has(WHOLE) => {
+                    d.help("the part of the configuration that is about text leaves it out: write the default of its class there")
+                }
                 true => d.help("a key that a configuration may lack is read with a default: `get(\"key\", 4)`"),
                 false => d,
             }

@@ -154,28 +154,24 @@ impl File {
 /// Makes tokens of the vocabulary that the configuration lists as added be cut out of texts, where the tokenizer does not know them as such.
 fn add(tokenizer: &mut tokenizers::Tokenizer, config: &Value) -> std::result::Result<(), String> {
     let listed = config["added_tokens_decoder"].as_object().into_iter().flatten();
-    for (id, token) in listed {
-        let Some(text) = token["content"].as_str().filter(|text| !text.is_empty()) else {
-            continue;
-        };
+    let missing = listed.filter_map(|(id, token)| {
+        let text = token["content"].as_str().filter(|text| !text.is_empty())?;
         let is_its_own = tokenizer.token_to_id(text).is_some_and(|own| own.to_string() == *id);
         let known = tokenizer.get_added_vocabulary().get_vocab().contains_key(text);
-        if !is_its_own || known {
-            continue;
-        }
         let is = |name: &str| token[name].as_bool().unwrap_or(false);
         let added = AddedToken::from(text, is("special"))
             .single_word(is("single_word"))
             .lstrip(is("lstrip"))
             .rstrip(is("rstrip"))
             .normalized(is("normalized"));
-        let made = match is("special") {
-            true => tokenizer.add_special_tokens([added]),
-            false => tokenizer.add_tokens([added]),
-        };
-        made.map_err(|error| error.to_string())?;
-    }
-    Ok(())
+        (is_its_own && !known).then_some(added)
+    });
+    let (special, plain): (Vec<AddedToken>, Vec<AddedToken>) = missing.partition(|token| token.special);
+    // All at once: every call makes the search for them anew.
+    let made = tokenizer
+        .add_special_tokens(special)
+        .and_then(|_| tokenizer.add_tokens(plain));
+    made.map(drop).map_err(|error| error.to_string())
 }
 
 /// A configuration that need not be there.
