@@ -14,18 +14,14 @@ const ENDINGS: [&str; 2] = ["_scale_inv", "_scale"];
 impl Checkpoint {
     /// Floats of eight bits without factors.
     pub fn without_factors(&self) -> impl Iterator<Item = &str> {
-        let is_such =
-            |entry: &Entry| entry.scales.is_none() && matches!(entry.encoding, Encoding::F8_E4M3 | Encoding::F8_E5M2);
-        self.tensors
-            .iter()
-            .filter(move |(_, entry)| is_such(entry))
-            .map(|(name, _)| name.as_str())
+        let entries = self.tensors.iter();
+        let bare = entries.filter(|(_, entry)| is_small(entry) && entry.scales.is_none());
+        bare.map(|(name, _)| name.as_str())
     }
 
     /// Gives tensors of eight bits the factors that lie beside them, which are no tensors of their own from then on. Those that do not fit stay.
     pub(crate) fn pair_scales(&mut self) {
         self.join_blocks();
-        let is_small = |entry: &Entry| matches!(entry.encoding, Encoding::F8_E4M3 | Encoding::F8_E5M2);
         let owners = self.tensors.iter().filter(|(_, entry)| is_small(entry));
         let owners: Vec<(String, Vec<usize>)> = owners
             .map(|(name, entry)| (name.clone(), entry.shape.clone()))
@@ -47,4 +43,9 @@ impl Checkpoint {
             }
         }
     }
+}
+
+/// Whether numbers are floats of eight bits.
+fn is_small(entry: &Entry) -> bool {
+    matches!(entry.encoding, Encoding::F8_E4M3 | Encoding::F8_E5M2)
 }

@@ -396,8 +396,7 @@ fn random_bytes(bytes: &mut [u8], slot: &ParamSlot, seed: u64) -> Result<()> {
                     return byte;
                 }
             };
-            let mut blocks = bytes.chunks_exact_mut(Float8::BLOCK_BYTES);
-            for block in &mut blocks {
+            for block in bytes.chunks_exact_mut(Float8::BLOCK_BYTES) {
                 let (first, numbers) = block.split_at_mut(Float8::SCALE_BYTES);
                 first.copy_from_slice(&scale.to_le_bytes());
                 numbers.iter_mut().for_each(|byte| *byte = number());

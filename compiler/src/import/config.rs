@@ -114,14 +114,19 @@ impl Config {
         })
     }
 
+    /// The method by which weights are quantised.
+    fn method(&self) -> Option<String> {
+        self.text("quantization_config.quant_method")
+    }
+
     /// Whether weights are floats of eight bits with factors.
     pub(super) fn says_eight_bits(&self) -> bool {
-        self.text("quantization_config.quant_method").as_deref() == Some("fp8")
+        self.method().as_deref() == Some("fp8")
     }
 
     /// How weights that are not there yet will be stored, where this says so.
     pub(super) fn expected(&self) -> Option<Expected> {
-        let most = match self.text("quantization_config.quant_method").as_deref() {
+        let most = match self.method().as_deref() {
             Some("fp8") => Some(Encoding::F8_E4M3),
             Some("mxfp4") => Some(Encoding::Mxfp4),
             _ => None,

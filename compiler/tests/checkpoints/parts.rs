@@ -33,7 +33,7 @@ fn a_part_that_is_not_there_is_named() {
         Err(said) => holds(
             &said,
             &[
-                "there is no part `decoders` of families; there are activation, decoder, gguf-attention, gguf-experts, gguf-rope, gguf-states, gguf-uniform, gguf, rope",
+                "there is no part `decoders` of families; there are activation, causal, decoder, gguf-attention, gguf-causal, gguf-experts, gguf-rope, gguf-states, gguf-uniform, gguf, rope",
                 "mine.yaml:3:11",
             ],
         ),
